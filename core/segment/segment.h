@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the kinds build on: the attached segment, its lock and transactions, objects, participants,
+ * death and waiting. Everything here is internal; include/ipk/segment.h is what programs see.
+ *
+ * Layers: map.c create/open/remove/grow - tx.c lock, journal - heap.c pages and blocks -
+ * dir.c names - registry.c participants and the sweep - wait.c events - view.c reading without trust.
+ *
+ * WHICH MAY RUN BESIDE WHICH: everything, from any thread of any process, unless a function says
+ * "lock held" (the segment's lock, by the calling participant).
+ */
+#ifndef IPK_SEGMENT_INTERNAL_H
+#define IPK_SEGMENT_INTERNAL_H
+
+#include <pthread.h>
+
+#include "ipk/error.h"
+#include "ipk/segment.h"
+#include "segment/format.h"
+
+#define IPK_TLS __attribute__((tls_model("initial-exec"))) _Thread_local
+
+struct ipk_self;
+
+/* The attached segment, private to the process. Constant after attach unless marked. */
+struct ipk_segment {
+	u8 *base; /* the whole of max is mapped; touch only below size */
+	u64 max;
+	u64 size; /* cached header.size; only grows; relaxed atomic */
+	int fd;
+	bool writable;
+	bool robust; /* live words in use (not on huge pages, not with a foreign libc) */
+	u32 flags; /* header.flags, validated copy */
+	char *path;
+	char name[64]; /* as the user wrote it, or the path */
+	pthread_mutex_t mutex; /* protects what follows */
+	struct ipk_self *selves; /* participants of this process, linked by next */
+	u32 next_tix;
+	void *objects; /* open object handles */
+	u64 fork_gen; /* equals the process's when this handle has been renewed after fork */
+};
+
+/*
+ * One attached thread. Found through thread-local storage; a thread has one for each segment.
+ * Private memory. It ends with the thread, or when it holds something then (holds != 0), is left
+ * behind as claim HELD and ends with the last thing it holds or with the process.
+ */
+struct ipk_self {
+	struct ipk_segment *seg;
+	struct ipk_participant *page; /* in the shared mapping */
+	u32 slot;
+	u32 tix; /* number among this process's participants; < 64 indexes struct ipk_obj.listed */
+	u64 gen; /* generation of claim */
+	u32 *live; /* second mapping, node right behind it; NULL without robust words */
+	u64 holds; /* leases, permits, object handles; atomic, relaxed */
+	struct ipk_self *next;
+	struct ipk_self *next_of_thread;
+};
+
+/*
+ * The calling thread's participant in seg, registered now if it was not. Cost: one thread-local
+ * load and compare when the thread used this segment last. NULL: *ret_error says why.
+ */
+struct ipk_self *ipk_self_slow(struct ipk_segment *seg, int *ret_error);
+extern IPK_TLS struct ipk_self *ipk_self_cache;
+
+static inline struct ipk_self *ipk_self(struct ipk_segment *seg, int *ret_error)
+{
+	struct ipk_self *me = ipk_self_cache;
+
+	if (ipk_likely(me && me->seg == seg))
+		return me;
+	return ipk_self_slow(seg, ret_error);
+}
+
+/* ---- memory ------------------------------------------------------------------------------- */
+
+int ipk_refresh_size(struct ipk_segment *seg); /* rereads header.size; bounded by fstat */
+
+/*
+ * The only way from an offset to a pointer. NULL when [off, off+len) is not inside the segment or
+ * off is not a multiple of align (a power of two). The caller holds off in a local of one load.
+ */
+static inline void *ipk_at(struct ipk_segment *seg, u64 off, u64 len, u64 align)
+{
+	u64 size = ipk_ld(&seg->size, relaxed);
+
+	if (ipk_unlikely(off > size || len > size - off || (off & (align - 1)))) {
+		if ((off & (align - 1)) || ipk_refresh_size(seg) != 0)
+			return NULL;
+		size = ipk_ld(&seg->size, relaxed);
+		if (off > size || len > size - off)
+			return NULL;
+	}
+	return seg->base + off;
+}
+
+static inline u64 ipk_off(const struct ipk_segment *seg, const void *p)
+{
+	return (u64)((const u8 *)p - seg->base);
+}
+
+static inline struct ipk_header *ipk_header(struct ipk_segment *seg)
+{
+	return (struct ipk_header *)seg->base;
+}
+
+/* ---- robust locks -------------------------------------------------------------------------- */
+
+/*
+ * Takes the lock word w (in shared memory, format.h). deadline: absolute CLOCK_MONOTONIC ns,
+ * IPK_FOREVER or IPK_NOWAIT. Returns 0; 1 when the last holder died (what it protects may be
+ * half-changed: the caller finishes it); -EAGAIN, -ETIMEDOUT, -EINTR, -ECANCELED.
+ * A holder's death is noticed by its live word; the lock then passes to one waiter.
+ */
+int ipk_lock(struct ipk_self *me, u64 *w, i64 deadline);
+void ipk_unlock(struct ipk_self *me, u64 *w);
+
+/* ---- transactions -------------------------------------------------------------------------- */
+
+struct ipk_tx {
+	struct ipk_self *me;
+	struct ipk_segment *seg;
+	u64 need; /* bytes that ipk_tx_alloc() lacked: the segment is grown and fn runs again */
+	int error;
+	u32 n;
+	struct ipk_journal_entry e[IPK_JOURNAL_MAX];
+};
+
+/*
+ * Runs fn under the segment's lock and commits what it set; all of it happens or nothing, whoever
+ * dies when. fn may run several times (growth): it must not change anything but through tx and in
+ * blocks that tx allocated. fn returns 0 to commit, or an error to change nothing.
+ * Acquires the lock with deadline; -ENOSPC when the segment is at its maximum or the file system
+ * is full (err says which).
+ */
+int ipk_tx_run(struct ipk_self *me, int (*fn)(struct ipk_tx *tx, void *arg), void *arg,
+	       i64 deadline, struct ipk_error *err);
+
+/* Read and write a shared 8-byte word inside fn; get sees what set wrote. p lies in the mapping. */
+u64 ipk_tx_get(struct ipk_tx *tx, const u64 *p);
+void ipk_tx_set(struct ipk_tx *tx, u64 *p, u64 val);
+
+/*
+ * A block of at least size bytes, contents undefined, 64-aligned (page-aligned above 2048).
+ * Returns its offset or 0 (then fn returns tx->error at once). The block may be written before
+ * commit. IPK_ALLOC_META: does not count in used.
+ */
+#define IPK_ALLOC_META 1u
+u64 ipk_tx_alloc(struct ipk_tx *tx, u64 size, u32 flags);
+void ipk_tx_free(struct ipk_tx *tx, u64 off); /* the whole block; pages may go back to the system */
+
+/* Usable size of the live block at off (>= what was asked), or 0 if off names no block. */
+u64 ipk_block_size(struct ipk_segment *seg, u64 off);
+
+/* ---- objects ------------------------------------------------------------------------------- */
+
+/* An open object: the process's handle, embedded first in each kind's own. */
+struct ipk_obj {
+	struct ipk_segment *seg;
+	struct ipk_object *o; /* header, in the mapping */
+	u64 off; /* of the header */
+	u64 id;
+	u64 size; /* validated copy of o->size */
+	u64 body; /* validated copy: offset of the body in the segment */
+	u64 listed; /* bit tix: that thread lists it in uses[]; atomic, relaxed */
+	struct ipk_self *opener; /* holds one for this handle */
+	const struct ipk_kind *kind;
+	struct ipk_obj *next; /* in seg->objects */
+};
+
+/*
+ * Registers the calling thread as a user of the object (once; a bit test afterwards) and returns
+ * its participant. To be called first by every operation that writes. NULL: *ret_error.
+ */
+struct ipk_self *ipk_use_slow(struct ipk_obj *obj, int *ret_error);
+
+static inline struct ipk_self *ipk_use(struct ipk_obj *obj, int *ret_error)
+{
+	struct ipk_self *me = ipk_self_cache;
+
+	if (ipk_likely(me && me->seg == obj->seg && me->tix < 64 &&
+		       (ipk_ld(&obj->listed, relaxed) >> me->tix & 1)))
+		return me;
+	return ipk_use_slow(obj, ret_error);
+}
+
+/* True when the object was removed or the segment's name is gone: answer -ESTALE on slow paths. */
+bool ipk_stale(struct ipk_obj *obj);
+
+/* ---- death --------------------------------------------------------------------------------- */
+
+/*
+ * Is participant slot dead? Cheap: its live word decides where it has one. With ask, the OFD byte is
+ * queried too (0.7 us): on the way to sleep, in a sweep, at attach. Load the word that names the
+ * slot BEFORE calling this.
+ */
+bool ipk_dead(struct ipk_segment *seg, u32 slot, bool ask);
+
+/*
+ * Finds the dead and makes good what they left: their locks' journals, each object in their uses[]
+ * (kind->recover), every sleeper woken, their slot free. Any number of sweepers at once; idempotent.
+ * Returns how many were swept.
+ */
+int ipk_sweep(struct ipk_self *me);
+
+/* ---- events -------------------------------------------------------------------------------- */
+
+/*
+ * Waiting for a condition on shared words, woken by whoever changes them or by a death:
+ *
+ *	for (;;) {
+ *		r = try();                              fast path, no announcement
+ *		if (r != -EAGAIN || deadline == IPK_NOWAIT) return r;
+ *		ipk_event_arm(me, &wait, evs, n);       W set, live words read, full fence
+ *		r = try();                              must come after arm
+ *		if (r == -EAGAIN) r2 = ipk_event_sleep(me, &wait, deadline);
+ *		ipk_event_disarm(me, &wait);
+ *		if (r != -EAGAIN) return r;
+ *		if (r2 < 0) return r2;                  -ETIMEDOUT -EINTR -ECANCELED -ESTALE
+ *	}
+ *
+ * Sleeps in futex_waitv over the events, the segment's registry event and the live words of all
+ * other participants, so that the death of a waker between its change and its wake is itself a
+ * wake-up. Sweeps when somebody died. More participants than fit, or participants without a live
+ * word: sleeps in slices of 10 ms. No futex_waitv (old kernel, seccomp): the same, by FUTEX_WAIT on
+ * the first event. A waiter that slept and then fails to take (time-out) passes its wake on.
+ */
+#define IPK_WAIT_EVENTS 16
+
+struct ipk_waiter {
+	u32 n;
+	u32 *ev[IPK_WAIT_EVENTS];
+	u32 val[IPK_WAIT_EVENTS];
+	u64 reg_val; /* with live words: what arm saw */
+	u32 nlive;
+	bool slices; /* somebody's death would not wake us */
+	struct {
+		u32 *word;
+		u32 val;
+	} live[112];
+};
+
+void ipk_event_arm(struct ipk_self *me, struct ipk_waiter *w, u32 *const ev[], u32 n);
+int ipk_event_sleep(struct ipk_self *me, struct ipk_waiter *w, i64 deadline);
+void ipk_event_disarm(struct ipk_self *me, struct ipk_waiter *w);
+
+/* Wakes n (or all, with n = INT32_MAX) of those who wait on ev: bump, then wake. No system call
+ * when nobody waits. The change that the event tells of was stored before. */
+void ipk_event_notify_slow(u32 *ev, int n);
+
+static inline void ipk_event_notify(u32 *ev, int n)
+{
+	/* Pairs with the fence in ipk_event_arm(): either we see W, or the waiter sees the change. */
+	ipk_fence(seq_cst);
+	if (ipk_unlikely(ipk_ld(ev, relaxed) & IPK_EV_W))
+		ipk_event_notify_slow(ev, n);
+}
+
+/* As above where the change itself was a seq_cst read-modify-write of the same thread. */
+static inline void ipk_event_notify_fenced(u32 *ev, int n)
+{
+	if (ipk_unlikely(ipk_ld(ev, seq_cst) & IPK_EV_W))
+		ipk_event_notify_slow(ev, n);
+}
+
+i64 ipk_now(void); /* CLOCK_MONOTONIC, ns */
+
+#endif

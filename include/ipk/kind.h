@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The descriptor table: what tools need to know about each kind of structure. The command line, the
+ * mount, completion, man pages, the checker and the tests walk it; a new kind is one file pair and
+ * one line in core/kinds.def. C programs that know what they want do not go through it: they call
+ * ipk_queue_push() directly.
+ */
+#ifndef IPK_KIND_H
+#define IPK_KIND_H
+
+#include "ipk/error.h"
+#include "ipk/segment.h"
+#include "ipk/type.h"
+#include "ipk/view.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+#pragma GCC visibility push(default)
+
+/* ---- fields out: one visitor yields text and JSON ------------------------------------------- */
+
+/* Every function returns 0 or a negative error that ends the walk. Names are stable JSON keys. */
+struct ipk_visitor {
+	int (*u64)(struct ipk_visitor *v, const char *name, uint64_t val);
+	int (*i64)(struct ipk_visitor *v, const char *name, int64_t val);
+	int (*boolean)(struct ipk_visitor *v, const char *name, bool val);
+	int (*str)(struct ipk_visitor *v, const char *name, const char *val);
+};
+
+/* ---- items ----------------------------------------------------------------------------------- */
+
+struct ipk_item {
+	const void *data; /* the value's bytes */
+	uint64_t len;
+	const void *key; /* map: the key's bytes, of the key type; else NULL */
+	uint64_t key_len;
+	uint64_t pos; /* absolute position or index; KEYED kinds: order of iteration */
+	uint32_t redelivered; /* how often it was given back */
+	bool leased; /* taken, not yet acknowledged */
+};
+
+/* Called for each item; non-zero ends the iteration and is returned. */
+typedef int ipk_item_fn(void *arg, const struct ipk_item *item);
+
+/* ---- creation and verbs ------------------------------------------------------------------------ */
+
+enum ipk_arg_type {
+	IPK_ARG_END = 0,
+	IPK_ARG_U64, /* size suffixes allowed */
+	IPK_ARG_I64,
+	IPK_ARG_VALUE, /* an element; parsed by the object's type */
+	IPK_ARG_TYPE, /* a schema */
+	IPK_ARG_WORD, /* one of words, separated by '|' */
+	IPK_ARG_FLAG, /* present or not */
+	IPK_ARG_TEXT, /* any text */
+};
+
+struct ipk_arg {
+	const char *name; /* as an option: --name */
+	enum ipk_arg_type type;
+	uint64_t min, max; /* U64 */
+	const char *value; /* default as text, or NULL: must be given (positional) or absent (option) */
+	const char *words; /* WORD */
+	const char *help;
+	bool positional;
+};
+
+/* A parsed argument; set is false when neither given nor defaulted. */
+struct ipk_argval {
+	bool set;
+	uint64_t u64;
+	int64_t i64;
+	const char *text; /* VALUE: not yet parsed text; TYPE, WORD, TEXT */
+	size_t len;
+};
+
+/* Parameters of a creation, in the order of kind->params. type and key are there for every kind. */
+struct ipk_new {
+	const struct ipk_kind *kind;
+	struct ipk_type *type; /* element type */
+	struct ipk_type *key; /* key type, or NULL */
+	struct ipk_argval *param;
+};
+
+/*
+ * One run of a verb. The tool fills it in; run() pulls items from next (values given as arguments or
+ * lines of stdin, already parsed to bytes) and hands items to emit. Bulk goes in batches: next gives
+ * what is there without waiting for more than the first. emit only buffers; flush makes sure they
+ * were written, and run() acknowledges only after it: what could not be delivered goes back.
+ */
+struct ipk_call {
+	struct ipk_segment *seg; /* attached for writing */
+	void *handle; /* what attach() gave */
+	const struct ipk_type *type, *key_type;
+	const char *key; /* REF's KEY, or NULL */
+	size_t key_len;
+	const struct ipk_argval *arg; /* in the order of op->args */
+	uint64_t count; /* -n; 0: not given (one); UINT64_MAX: --follow */
+	int64_t timeout; /* ns each wait may last; <0: for ever; 0: --nowait */
+	/* up to max items; 0: no more; <0: error (err is set). Pointers hold until the next call */
+	int (*next)(struct ipk_call *call, struct ipk_item *item, int max);
+	int (*emit)(struct ipk_call *call, const struct ipk_item *item);
+	int (*flush)(struct ipk_call *call);
+	uint64_t done; /* out: how many items took effect */
+	struct ipk_error err;
+	void *tool; /* the tool's own */
+};
+
+#define IPK_OP_WRITE 1u /* changes the object */
+#define IPK_OP_CONSUME 2u /* takes items away */
+#define IPK_OP_BLOCK 4u /* may wait */
+#define IPK_OP_IN 8u /* takes values: arguments, or - for stdin */
+#define IPK_OP_OUT 16u /* gives values */
+#define IPK_OP_KEY 32u /* needs REF's KEY */
+#define IPK_OP_COUNT 64u /* honours -n and --follow */
+#define IPK_OP_CMD 128u /* "-- CMD" may follow */
+
+struct ipk_op {
+	const char *name; /* the verb */
+	const char *summary; /* one line, lower case, no stop */
+	const char *example; /* runs as it stands in a shell, after: ipcctl new -P S/x KIND */
+	unsigned flags;
+	const struct ipk_arg *args; /* ends with IPK_ARG_END; may be NULL */
+	/* 0, a negative errno (err may say more), or 1 for a negative answer */
+	int (*run)(struct ipk_call *call);
+};
+
+/* ---- findings of a check ----------------------------------------------------------------------- */
+
+struct ipk_checker {
+	/* One finding, in words an operator understands. */
+	void (*finding)(struct ipk_checker *c, const char *fmt, ...)
+		__attribute__((format(printf, 2, 3)));
+	/* The kind owns this block; size is what it uses of it. Reports overlaps and strays itself. */
+	void (*block)(struct ipk_checker *c, uint64_t off, uint64_t size);
+};
+
+/* Who holds something of an object. */
+typedef int ipk_holder_fn(void *arg, uint32_t slot, const char *role, uint64_t count);
+
+struct ipk_tx;
+struct ipk_obj;
+
+#define IPK_KIND_INDEXED 1u /* KEY is an index or a range; items/ shows positions */
+#define IPK_KIND_KEYED 2u /* KEY is a key; items/ shows keys */
+#define IPK_KIND_VALUE 4u /* one value: value file, get without KEY */
+#define IPK_KIND_RAW 8u /* raw file: the elements' bytes side by side */
+#define IPK_KIND_PUSH 16u /* push file */
+#define IPK_KIND_LOG 32u /* log file: retained records, grows */
+#define IPK_KIND_WRITE_ITEM 64u /* writing items/N sets it */
+#define IPK_KIND_REMOVE_ITEM 128u /* rm items/KEY deletes it */
+
+struct ipk_kind {
+	uint16_t id;
+	uint16_t version;
+	const char *name;
+	const char *summary;
+	const char *text; /* a paragraph for man page and help: what it is, what a death leaves */
+	const char *type; /* default element type */
+	const char *key; /* default key type, or NULL: no keys */
+	unsigned flags;
+	const struct ipk_arg *params; /* creation options besides type and key; ends with IPK_ARG_END */
+	const struct ipk_op *ops; /* ends with name NULL */
+	const char *const *stats; /* names that stats() visits, for completion and man page */
+
+	/* creation: bytes of the body (-EINVAL -EMSGSIZE with err), and its first contents */
+	int (*size)(const struct ipk_new *n, uint64_t *ret_size, struct ipk_error *err);
+	int (*create)(struct ipk_tx *tx, void *body, uint64_t body_off, const struct ipk_new *n);
+	/* private handle over an object opened for writing or reading (obj is embedded first) */
+	int (*attach)(struct ipk_segment *seg, const char *name, void **ret_handle,
+		      struct ipk_error *err);
+	void (*detach)(void *handle);
+	/* frees the blocks besides the header's, in as many transactions as it takes; re-runnable */
+	int (*destroy)(struct ipk_obj *obj);
+	/* after a death: mends each word whose owner is dead; re-runnable by any number at once */
+	int (*recover)(struct ipk_obj *obj);
+	/* wakes all who wait on the object (removal, close) */
+	void (*wake)(struct ipk_obj *obj);
+
+	/* reading without trust; each returns 0 or -errno */
+	int (*inspect)(const struct ipk_object_view *o, uint64_t *ret_used, uint64_t *ret_cap);
+	int (*stats_visit)(const struct ipk_object_view *o, struct ipk_visitor *v);
+	int (*items)(const struct ipk_object_view *o, uint64_t from, uint64_t to, ipk_item_fn *fn,
+		     void *arg); /* positions in [from, to); KEYED: ordinals, all of them */
+	int (*item)(const struct ipk_object_view *o, const char *key, size_t len, ipk_item_fn *fn,
+		    void *arg); /* by KEY; -ENOENT, -ERANGE */
+	int (*value)(const struct ipk_object_view *o, struct ipk_buf *text); /* VALUE kinds: one line */
+	int (*raw)(const struct ipk_object_view *o, struct ipk_buf *bytes);
+	int (*holders)(const struct ipk_object_view *o, ipk_holder_fn *fn, void *arg);
+	int (*check)(const struct ipk_object_view *o, struct ipk_checker *c);
+};
+
+/* All kinds, in the order of their ids; ends with NULL. */
+extern const struct ipk_kind *const ipk_kinds[];
+const struct ipk_kind *ipk_kind_by_name(const char *name);
+const struct ipk_kind *ipk_kind_by_id(uint16_t id);
+const struct ipk_op *ipk_kind_op(const struct ipk_kind *kind, const char *verb);
+
+/*
+ * Creates an object. params: name/value pairs as text, checked against kind->params; "type" and
+ * "key" are always known. -EEXIST, -EINVAL (err names the option), -ENOSPC, -EMSGSIZE.
+ */
+struct ipk_param {
+	const char *name;
+	const char *value; /* NULL for a flag */
+};
+int ipk_object_new(struct ipk_segment *seg, const char *name, const char *kind,
+		   const struct ipk_param *params, unsigned nparams, struct ipk_error *err);
+
+/* Parses one argument of spec from text; err says what is wrong and what is allowed. */
+int ipk_arg_parse(const struct ipk_arg *spec, const char *text, size_t len,
+		  struct ipk_argval *ret_val, struct ipk_error *err);
+
+/* Sizes "4096" "64KiB" "64K" "10MB" "1GiB"; durations "250us" "20ms" "2s" "1m". Saturate never. */
+int ipk_parse_size(const char *text, size_t len, uint64_t *ret_size);
+int ipk_parse_duration(const char *text, size_t len, int64_t *ret_ns);
+
+/* REF = SEGMENT[/OBJECT[/KEY]] split; strings are private copies. */
+struct ipk_ref {
+	char *segment; /* name or path */
+	char *object; /* or NULL */
+	char *key; /* or NULL; literal, key_len bytes */
+	size_t key_len;
+};
+int ipk_ref_parse(const char *text, struct ipk_ref *ret_ref, struct ipk_error *err);
+void ipk_ref_free(struct ipk_ref *ref);
+
+/* Parses a KEY of an INDEXED kind: "7", "0..10", "3..", "..5"; *ret_to == UINT64_MAX: to the end. */
+int ipk_range_parse(const char *key, size_t len, uint64_t *ret_from, uint64_t *ret_to, bool *ret_one);
+
+/* Holders and waiters of an object, as participants. */
+int ipk_object_holders(const struct ipk_object_view *o,
+		       int (*fn)(void *arg, const struct ipk_participant_info *p, const char *role,
+				 uint64_t count),
+		       void *arg);
+int ipk_object_waiters(const struct ipk_object_view *o,
+		       int (*fn)(void *arg, const struct ipk_participant_info *p), void *arg);
+
+/* "ok", or what is wrong in a few words ("dead owner: pid 4711", "corrupt"). Static or in buf. */
+const char *ipk_object_health(const struct ipk_object_view *o, char *buf, size_t size);
+const char *ipk_segment_health(struct ipk_view *view, char *buf, size_t size);
+
+/* Checks all: header, page table, free lists, directory, registry, objects. fn gets each finding.
+ * Returns the number of findings, or -EPROTO/-EBADMSG when nothing can be read. */
+int ipk_fsck(struct ipk_view *view, void (*fn)(void *arg, const char *where, const char *what),
+	     void *arg, struct ipk_error *err);
+
+#pragma GCC visibility pop
+#ifdef __cplusplus
+}
+#endif
+#endif
