@@ -165,7 +165,6 @@ struct ipk_obj {
 	u64 body; /* validated copy: offset of the body in the segment */
 	u64 listed; /* bit tix: that thread lists it in uses[]; atomic, relaxed */
 	struct ipk_self *opener; /* holds one for this handle */
-	const struct ipk_kind *kind;
 	struct ipk_obj *next; /* in seg->objects */
 };
 
@@ -184,6 +183,40 @@ static inline struct ipk_self *ipk_use(struct ipk_obj *obj, int *ret_error)
 		return me;
 	return ipk_use_slow(obj, ret_error);
 }
+
+/* What the segment layer asks of a kind; struct ipk_kind holds the same functions. */
+struct ipk_obj_hooks {
+	int (*destroy)(struct ipk_obj *obj);
+	int (*recover)(struct ipk_obj *obj);
+	void (*wake)(struct ipk_obj *obj);
+	bool (*attachable)(struct ipk_obj *obj); /* is the body what the kind expects? */
+};
+/* Defined above us, in core/kind.c: the one call upward. NULL for a kind that we do not know. */
+const struct ipk_obj_hooks *ipk_obj_hooks(u16 kind);
+
+struct ipk_obj_spec {
+	const char *name;
+	u16 kind, version;
+	const char *type, *key; /* canonical schema texts; key NULL: none */
+	u64 body_size;
+	u64 opts[7];
+	/* fills the zeroed body; may allocate further blocks by tx; may run several times */
+	int (*create)(struct ipk_tx *tx, void *body, u64 body_off, void *arg);
+	void *arg;
+};
+/* -EEXIST -ENOSPC -EINVAL (name) -EMSGSIZE; ret_off may be NULL. */
+int ipk_obj_create(struct ipk_segment *seg, const struct ipk_obj_spec *spec, u64 *ret_off,
+		   struct ipk_error *err);
+
+/*
+ * Opens by name: allocates handle_size zeroed bytes (struct ipk_obj first), lists the object in the
+ * caller's uses[] (not on a read-only attach), checks kind, version and that the body has at least
+ * min_body bytes. -ENOENT -EMEDIUMTYPE -EPROTO -EBADMSG. The handle may be used by all threads.
+ */
+int ipk_obj_open(struct ipk_segment *seg, const char *name, u16 kind, u16 version, u64 min_body,
+		 size_t handle_size, void **ret_handle, struct ipk_error *err);
+/* Ends the handle; frees the object's memory when it was removed and nobody else uses it. */
+void ipk_obj_close(struct ipk_obj *obj);
 
 /* True when the object was removed or the segment's name is gone: answer -ESTALE on slow paths. */
 bool ipk_stale(struct ipk_obj *obj);

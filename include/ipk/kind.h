@@ -172,6 +172,8 @@ struct ipk_kind {
 		      struct ipk_error *err);
 	void (*detach)(void *handle);
 	/* frees the blocks besides the header's, in as many transactions as it takes; re-runnable */
+	/* the four of struct ipk_obj_hooks (core/segment/segment.h): */
+	bool (*attachable)(struct ipk_obj *obj);
 	int (*destroy)(struct ipk_obj *obj);
 	/* after a death: mends each word whose owner is dead; re-runnable by any number at once */
 	int (*recover)(struct ipk_obj *obj);
