@@ -102,6 +102,8 @@ struct ipk_call {
 	int (*next)(struct ipk_call *call, struct ipk_item *item, int max);
 	int (*emit)(struct ipk_call *call, const struct ipk_item *item);
 	int (*flush)(struct ipk_call *call);
+	bool hold; /* CMD op without OUT: a CMD follows that shall hold what is taken, as flock(1) does */
+	int hold_fd; /* out, with hold: the holder's descriptor, which CMD inherits; closing it lets go */
 	uint64_t done; /* out: how many items took effect */
 	struct ipk_error err;
 	void *tool; /* the tool's own */
