@@ -7,7 +7,8 @@
  *   0        struct ipk_header                        2 pages
  *   8192     participant pages 0..3                   4 pages, one participant each
  *   24576    the first directory                      1 page, 512 slots
- *   28672    free pages, objects, further meta runs   ...
+ *   28672    page numbers of participant pages        1 page, header.reg[0]
+ *   32768    free pages, objects, further meta runs   ...
  *   size-T   the page table, 32 bytes a page          always the last pages of the segment
  *
  * ONE LOCK, ONE JOURNAL. The header's lock protects the page table, the free lists, the directory,
@@ -120,7 +121,7 @@ struct ipk_header {
 	u64 bins[IPK_BINS]; /* first page of the free list, or 0; by transactions */
 	u64 partial[16]; /* per class: first slab page with a free block, or 0; by transactions */
 	u64 spare3[7];
-	u64 nslots; /* participant pages that exist; by transactions, only grows */
+	u64 nslots; /* participant pages that exist, at least 4; by transactions, only grows */
 	u64 reg[IPK_REG_PAGES]; /* page number of a page of 512 u64 page numbers; 0: none; by tx */
 
 	u64 spare4[25];
@@ -170,7 +171,10 @@ struct ipk_participant {
 	u64 spare[7];
 	/* 128: offsets of the words it sleeps on; bit 0 set: a lock word, to be woken and not bumped */
 	u64 waits[128];
-	/* 1152: objects it uses: header offsets, 0 empty. Their memory is not freed while listed */
+	/*
+	 * 1152: objects it uses: header offsets, 0 empty. Their memory is not freed while listed by a
+	 * claim that is LIVE, HELD, LEAVING or DEAD; what FREE and JOINING list is stale.
+	 */
 	u64 uses[365];
 	/* 4072: the robust futex word; node in the private page behind the second mapping */
 	u32 live; /* 0, or tid|FUTEX_WAITERS, |FUTEX_OWNER_DIED once the thread has ended */
@@ -180,7 +184,8 @@ struct ipk_participant {
 enum ipk_claim {
 	IPK_CLAIM_FREE = 0,
 	IPK_CLAIM_JOINING = 1, /* byte locked, live not yet set: lives while its byte is locked */
-	IPK_CLAIM_LIVE = 2, /* lives while live has no OWNER_DIED and its byte is locked */
+	/* lives while live has no OWNER_DIED and its byte is locked; live == 0: its byte alone tells */
+	IPK_CLAIM_LIVE = 2,
 	IPK_CLAIM_HELD = 3, /* no thread: a process or inherited descriptor; its byte alone tells */
 	IPK_CLAIM_LEAVING = 4, /* gives back what it held; its byte alone tells */
 	IPK_CLAIM_DEAD = 5, /* seen dead, being swept by any number of sweepers */

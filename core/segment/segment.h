@@ -37,7 +37,9 @@ struct ipk_segment {
 	struct ipk_self *selves; /* participants of this process, linked by next */
 	u32 next_tix;
 	void *objects; /* open object handles */
-	u64 fork_gen; /* equals the process's when this handle has been renewed after fork */
+	u64 fork_gen; /* how often fork handed this handle to a child */
+	struct ipk_segment *next; /* attached segments of the process, see registry.c */
+	u64 own[IPK_SLOTS_MAX / 64]; /* bit slot: fd's description holds that byte; atomic */
 };
 
 /*
@@ -52,7 +54,8 @@ struct ipk_self {
 	u32 tix; /* number among this process's participants; < 64 indexes struct ipk_obj.listed */
 	u64 gen; /* generation of claim */
 	u32 *live; /* second mapping, node right behind it; NULL without robust words */
-	u64 holds; /* leases, permits, object handles; atomic, relaxed */
+	u64 holds; /* leases, permits, object handles: ipk_hold_get(), ipk_hold_put() */
+	bool orphan; /* its thread has ended; under seg->mutex */
 	struct ipk_self *next;
 	struct ipk_self *next_of_thread;
 };
@@ -268,6 +271,7 @@ struct ipk_waiter {
 	u64 reg_val; /* with live words: what arm saw */
 	u32 nlive;
 	bool slices; /* somebody's death would not wake us */
+	bool dead; /* arm saw somebody dead: sleep sweeps first */
 	struct {
 		u32 *word;
 		u32 val;
@@ -297,6 +301,6 @@ static inline void ipk_event_notify_fenced(u32 *ev, int n)
 		ipk_event_notify_slow(ev, n);
 }
 
-i64 ipk_now(void); /* CLOCK_MONOTONIC, ns */
+i64 ipk_now(void); /* CLOCK_MONOTONIC, ns; also in base/futex.h */
 
 #endif
