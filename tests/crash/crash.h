@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The step harness: one process is stopped for ever at every machine instruction of an operation,
+ * and a survivor must find everything in order.
+ *
+ *   world.c   a scenario: a segment in a known state, the operations of a kind, what they do
+ *   step.c    runs one operation in a victim under ptrace and hands out each image it leaves
+ *   survive.c lets a survivor into an image: sweep, fsck, every operation, compared with a run
+ *             in which nobody died
+ *   main.c    the loops and the table
+ *
+ * The oracle is differential and knows no kind: an operation over n inputs may have taken effect for
+ * any prefix 0..n of them (n = 1: wholly or not at all). For each prefix a clean run gives the
+ * expected contents, and the expected answer of every operation tried next. A recovered image must
+ * equal one of these, in contents and in every answer.
+ */
+#ifndef CRASH_H
+#define CRASH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "ipk/kind.h"
+#include "ipk/segment.h"
+#include "ipk/type.h"
+#include "ipk/view.h"
+#include "segment/segment.h"
+
+#define MAX_INPUTS 3
+#define MAX_OPS 48
+
+/* An object to be broken: kind, element type and the values that operations take. */
+struct world {
+	const struct ipk_kind *kind; /* NULL: the segment's own operations */
+	const char *label;
+	const char *type; /* --type, or NULL */
+	const char *cap; /* --cap, or NULL */
+	const char *value[4]; /* texts of the element type */
+};
+
+enum fill { FILL_EMPTY, FILL_SOME, FILL_FULL, FILL_WRAPPED, FILLS };
+extern const char *const fill_name[FILLS];
+
+/* One operation as it is tried: a verb of the kind, or one of the segment's own. */
+struct trial {
+	char name[48];
+	const struct ipk_op *op; /* or NULL */
+	int (*own)(const struct world *w, struct ipk_segment *seg, void *handle);
+	unsigned inputs; /* values it takes, or items it asks for; 1..MAX_INPUTS */
+	bool batch; /* inputs may take effect one by one */
+};
+
+/* What one run answered and left. */
+struct answer {
+	int r;
+	struct ipk_buf out; /* what it emitted */
+};
+
+/* Fills trials[] with what can be tried in w; returns how many. */
+unsigned world_trials(const struct world *w, struct trial trials[MAX_OPS]);
+/* Creates segment and object at $IPK_DIR/name in the given state. 0, 1 if the state has no meaning. */
+int world_create(const struct world *w, enum fill fill, const char *name);
+/* Runs a trial on an attached handle with only the first n inputs. */
+int world_run(const struct world *w, const struct trial *t, unsigned n, struct ipk_segment *seg,
+	      void *handle, struct answer *ret);
+/* Contents of the whole segment as text: every object, its items and value; positions left out. */
+int world_dump(const char *name, struct ipk_buf *out);
+int world_attach(const struct world *w, struct ipk_segment *seg, void **ret_handle);
+void world_detach(const struct world *w, void *handle);
+
+/* A segment file's bytes. */
+struct image {
+	uint8_t *data;
+	size_t size;
+	uint64_t hash;
+	bool done; /* taken after the operation had returned */
+};
+void image_read(const char *name, struct image *ret);
+/* Writes the image as $IPK_DIR/name.ipk; dead: marks live words as the kernel does for the dead. */
+void image_write(const char *name, const struct image *image, bool dead);
+void image_free(struct image *image);
+
+struct images {
+	struct image *v;
+	size_t n, cap;
+	uint64_t instructions;
+};
+void images_free(struct images *all);
+
+/*
+ * Runs fn(arg) in a child on the segment called name, instruction by instruction, and collects each
+ * distinct image that the file takes on. setup(arg) runs in the child before the first step.
+ * Returns fn's result, or -ECHILD when the child died by itself.
+ */
+struct victim {
+	int (*setup)(struct victim *v);
+	int (*run)(struct victim *v);
+	const char *name;
+	const struct world *world;
+	const struct trial *trial;
+	struct ipk_segment *seg;
+	void *handle;
+};
+int step_all(struct victim *v, struct images *ret);
+
+/* Expected outcomes of a trial: index k = the first k inputs took effect. */
+struct expected {
+	unsigned n; /* outcomes */
+	char *contents[MAX_INPUTS + 2];
+	struct answer next[MAX_INPUTS + 2][MAX_OPS];
+	char *after[MAX_INPUTS + 2][MAX_OPS];
+};
+void expect(const struct world *w, const struct image *start, const struct trial *t,
+	    const struct trial trials[], unsigned ntrials, struct expected *ret);
+void expected_free(struct expected *e, unsigned ntrials);
+
+/* Lets a survivor into the image, in a child with a deadline. 0, or 1 with the reason in why. */
+int survive(const struct world *w, const struct image *image, const struct expected *e,
+	    const struct trial trials[], unsigned ntrials, uint64_t used_base, char *why, size_t size);
+
+extern const char *crash_dir; /* $IPK_DIR */
+
+#endif

@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * crash [-l] [-k KIND] [-o OP] [-v]: steps through every operation of every kind.
+ * Prints TAP: one test for each operation in each state, with instructions, images and seconds.
+ *   -l  all images, all states, all values; else a selection that ends within minutes
+ */
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "crash.h"
+
+const char *crash_dir;
+static bool whole, verbose;
+static unsigned tests, failures;
+static uint64_t total_instructions, total_images, total_recoveries;
+
+static double seconds(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (double)ts.tv_sec + 1e-9 * (double)ts.tv_nsec;
+}
+
+/* ---- victims ------------------------------------------------------------------------------------ */
+
+static int setup_attached(struct victim *v)
+{
+	int r = ipk_segment_open("s", IPK_READ | IPK_WRITE, &v->seg, NULL);
+
+	return r != 0 ? r : world_attach(v->world, v->seg, &v->handle);
+}
+
+static int run_trial(struct victim *v)
+{
+	struct answer a = {0};
+
+	world_run(v->world, v->trial, v->trial->inputs, v->seg, v->handle, &a);
+	return a.r;
+}
+
+static int setup_nothing(struct victim *v)
+{
+	(void)v;
+	return 0;
+}
+
+/* The recoverer, to be killed in turn. */
+static int run_recovery(struct victim *v)
+{
+	int r = ipk_segment_open("s", IPK_READ | IPK_WRITE, &v->seg, NULL);
+
+	if (r == 0)
+		ipk_segment_sweep(v->seg);
+	return r;
+}
+
+/* ---- one operation in one state ------------------------------------------------------------------- */
+
+struct job {
+	const struct world *w;
+	enum fill fill;
+	const struct trial *t;
+	const struct trial *trials;
+	unsigned ntrials;
+	struct image start;
+	struct expected e;
+	unsigned bad;
+	char why[1500];
+};
+
+static void check_image(struct job *j, const struct image *image, const char *what)
+{
+	char why[1500];
+
+	if (survive(j->w, image, &j->e, j->trials, j->ntrials, 0, why, sizeof(why)) == 0)
+		return;
+	if (j->bad++ == 0)
+		snprintf(j->why, sizeof(j->why), "%s: %.1400s", what, why);
+}
+
+/* Kills the recoverer at each of its own instructions; what it left must be recovered as well. */
+static void check_recovery(struct job *j, const struct image *image)
+{
+	struct victim v = {.setup = setup_nothing, .run = run_recovery, .name = "s",
+			   .world = j->w, .trial = j->t};
+	struct images second = {0};
+	size_t step;
+
+	image_write("s", image, true);
+	step_all(&v, &second);
+	step = whole ? 1 : second.n / 6 + 1;
+	for (size_t i = 0; i < second.n; i += step) {
+		second.v[i].done = image->done;
+		check_image(j, &second.v[i], "after the recoverer's death");
+		total_recoveries++;
+	}
+	total_instructions += second.instructions;
+	images_free(&second);
+}
+
+static void report(struct job *j, const struct images *all, double start)
+{
+	tests++;
+	printf("%sok %u - %s: %s, %s: %llu instructions, %zu images, %u failures, %.1f s\n",
+	       j->bad ? "not " : "", tests, j->w->label, j->t->name, fill_name[j->fill],
+	       (unsigned long long)all->instructions, all->n, j->bad, seconds() - start);
+	if (j->bad) {
+		failures++;
+		for (char *l = strtok(j->why, "\n"); l; l = strtok(NULL, "\n"))
+			printf("#  %s\n", l);
+	}
+	fflush(stdout);
+}
+
+static void run_job(struct job *j)
+{
+	struct victim v = {.setup = setup_attached, .run = run_trial, .name = "s", .world = j->w,
+			   .trial = j->t};
+	struct images all = {0};
+	double start = seconds();
+	size_t step;
+
+	expect(j->w, &j->start, j->t, j->trials, j->ntrials, &j->e);
+	image_write("s", &j->start, false);
+	if (step_all(&v, &all) == -ECHILD) {
+		j->bad++;
+		snprintf(j->why, sizeof(j->why), "the operation itself died");
+	}
+	step = whole ? 1 : all.n / 24 + 1;
+	for (size_t i = 0; i < all.n; i += step)
+		check_image(j, &all.v[i], "after the death");
+	if (all.n && step > 1)
+		check_image(j, &all.v[all.n - 1], "after the end");
+	step = whole ? 1 : all.n / 3 + 1;
+	for (size_t i = step / 2; i < all.n; i += step)
+		check_recovery(j, &all.v[i]);
+	total_instructions += all.instructions;
+	total_images += all.n;
+	report(j, &all, start);
+	expected_free(&j->e, j->ntrials);
+	images_free(&all);
+}
+
+static void run_world(const struct world *w, const char *only_op)
+{
+	struct trial trials[MAX_OPS];
+	unsigned n = world_trials(w, trials);
+
+	for (enum fill fill = 0; fill < FILLS; fill++) {
+		struct job j = {.w = w, .fill = fill, .trials = trials, .ntrials = n};
+
+		if (world_create(w, fill, "s") != 0)
+			continue;
+		image_read("s", &j.start);
+		for (unsigned i = 0; i < n; i++) {
+			if (only_op && strcmp(only_op, trials[i].name) != 0)
+				continue;
+			/* The quick run takes each operation in one state in turn, and three of the full. */
+			if (!whole && !only_op && (i + fill) % 3 != 0)
+				continue;
+			j.t = &trials[i];
+			j.bad = 0;
+			run_job(&j);
+		}
+		image_free(&j.start);
+	}
+}
+
+/* ---- the worlds of each kind ---------------------------------------------------------------------- */
+
+static char long_value[4][3200];
+
+/* Element types that are tried for each kind that takes them. */
+static const struct world shapes[] = {
+	{.label = "default"},
+	{.label = "str", .type = "str", .value = {"a", "bb", "ccc", ""}},
+	{.label = "long str", .type = "str",
+	 .value = {long_value[0], long_value[1], long_value[2], long_value[3]}},
+	{.label = "u64", .type = "u64", .value = {"1", "2", "3", "4"}},
+	{.label = "struct", .type = "{u32 id; f64 px; str:8 sym}",
+	 .value = {"{\"id\":1,\"px\":1.5,\"sym\":\"A\"}", "{\"id\":2,\"px\":2.5,\"sym\":\"BB\"}",
+		   "{\"id\":3,\"px\":3.5,\"sym\":\"C\"}", "{\"id\":4,\"px\":4.5,\"sym\":\"D\"}"}},
+};
+
+/* Whether the kind takes this element type at all. */
+static bool takes(const struct world *w)
+{
+	struct ipk_new n = {.kind = w->kind};
+	struct ipk_segment_options options = IPK_SEGMENT_OPTIONS_INIT;
+	struct ipk_param param[2] = {{"type", w->type}, {"cap", w->cap}};
+	struct ipk_segment *seg;
+	int r;
+
+	(void)n;
+	options.max = 4 << 20;
+	ipk_segment_remove("t", NULL);
+	if (ipk_segment_create("t", &options, &seg, NULL) != 0)
+		return false;
+	r = ipk_object_new(seg, "x", w->kind->name, param, 2, NULL);
+	ipk_segment_close(seg);
+	ipk_segment_remove("t", NULL);
+	return r == 0;
+}
+
+static void run_kind(const struct ipk_kind *kind, const char *only_op)
+{
+	for (unsigned i = 0; i < IPK_ARRAY_LEN(shapes); i++) {
+		struct world w = shapes[i];
+		char label[80];
+
+		w.kind = kind;
+		w.cap = "4";
+		if (!w.type) {
+			/* The default type alone, with values that numbers and strings both read. */
+			if (!kind->type || strcmp(kind->type, "str") == 0)
+				continue;
+			w.type = kind->type;
+			for (unsigned k = 0; k < 4; k++)
+				w.value[k] = ((const char *const[]){"1", "2", "3", "4"})[k];
+		} else if (!kind->type) {
+			continue;
+		}
+		if (!takes(&w))
+			continue;
+		if (!whole && i > 0 && i != 2 && i != 4)
+			continue;
+		snprintf(label, sizeof(label), "%s of %s", kind->name, w.label);
+		w.label = label;
+		run_world(&w, only_op);
+	}
+	if (!kind->type) {
+		struct world w = {.kind = kind, .label = kind->name, .cap = "4", .value = {"1", "2", "3"}};
+
+		run_world(&w, only_op);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	static const struct world segment = {.label = "segment"};
+	const char *only_kind = NULL, *only_op = NULL;
+	double start = seconds();
+	int c;
+
+	while ((c = getopt(argc, argv, "lk:o:v")) != -1) {
+		switch (c) {
+		case 'l': whole = true; break;
+		case 'k': only_kind = optarg; break;
+		case 'o': only_op = optarg; break;
+		case 'v': verbose = true; break;
+		default: return 2;
+		}
+	}
+	crash_dir = getenv("IPK_DIR");
+	if (!crash_dir) {
+		fprintf(stderr, "crash: set IPK_DIR to a private directory\n");
+		return 2;
+	}
+	for (unsigned i = 0; i < 4; i++)
+		memset(long_value[i], 'a' + (int)i, (size_t[]){60, 300, 3100, 41}[i]);
+	if (!only_kind || strcmp(only_kind, "segment") == 0)
+		run_world(&segment, only_op);
+	for (unsigned i = 0; ipk_kinds[i]; i++)
+		if (!only_kind || strcmp(only_kind, ipk_kinds[i]->name) == 0)
+			run_kind(ipk_kinds[i], only_op);
+	ipk_segment_remove("s", NULL);
+	printf("1..%u\n", tests);
+	printf("# %llu instructions, %llu images, %llu recoveries killed in turn, %u failures, %.0f s\n",
+	       (unsigned long long)total_instructions, (unsigned long long)total_images,
+	       (unsigned long long)total_recoveries, failures, seconds() - start);
+	return failures ? 1 : 0;
+}

@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: MIT */
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/ptrace.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "crash.h"
+
+static void die(const char *what)
+{
+	perror(what);
+	exit(1);
+}
+
+static void file_path(const char *name, char *path, size_t size)
+{
+	snprintf(path, size, "%s/%s.ipk", crash_dir, name);
+}
+
+void image_free(struct image *image)
+{
+	free(image->data);
+	image->data = NULL;
+}
+
+void images_free(struct images *all)
+{
+	for (size_t i = 0; i < all->n; i++)
+		image_free(&all->v[i]);
+	free(all->v);
+	memset(all, 0, sizeof(*all));
+}
+
+void image_read(const char *name, struct image *ret)
+{
+	char path[512];
+	struct stat st;
+	int fd;
+
+	file_path(name, path, sizeof(path));
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &st) != 0)
+		die(path);
+	ret->size = (size_t)st.st_size;
+	ret->data = malloc(ret->size);
+	if (!ret->data || pread(fd, ret->data, ret->size, 0) != (ssize_t)ret->size)
+		die("image_read");
+	ret->hash = XXH3_64bits(ret->data, ret->size);
+	ret->done = false;
+	close(fd);
+}
+
+/* As the kernel does when the threads of a killed process end. */
+static void mark_dead(uint8_t *data, size_t size)
+{
+	struct ipk_header *h = (struct ipk_header *)data;
+
+	for (u64 slot = 0; slot < h->nslots && slot < IPK_SLOTS_MAX; slot++) {
+		u64 list = h->reg[slot / IPK_REG_PER_PAGE] * IPK_PAGE;
+		u64 page;
+		struct ipk_participant *p;
+
+		if (!list || list + IPK_PAGE > size)
+			continue;
+		page = ((u64 *)(data + list))[slot % IPK_REG_PER_PAGE] * IPK_PAGE;
+		if (!page || page + IPK_PAGE > size)
+			continue;
+		p = (struct ipk_participant *)(data + page);
+		if (p->live)
+			p->live |= 0x40000000; /* FUTEX_OWNER_DIED */
+	}
+}
+
+void image_write(const char *name, const struct image *image, bool dead)
+{
+	char path[512];
+	uint8_t *copy = malloc(image->size);
+	int fd;
+
+	if (!copy)
+		die("malloc");
+	memcpy(copy, image->data, image->size);
+	if (dead)
+		mark_dead(copy, image->size);
+	file_path(name, path, sizeof(path));
+	unlink(path);
+	fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd < 0 || write(fd, copy, image->size) != (ssize_t)image->size)
+		die(path);
+	close(fd);
+	free(copy);
+}
+
+static void add_image(struct images *all, const uint8_t *data, size_t size, bool done)
+{
+	uint64_t hash = XXH3_64bits(data, size);
+	struct image *image;
+
+	for (size_t i = 0; i < all->n; i++)
+		if (all->v[i].hash == hash && all->v[i].size == size && all->v[i].done == done)
+			return;
+	if (all->n == all->cap) {
+		all->cap = all->cap ? all->cap * 2 : 64;
+		all->v = realloc(all->v, all->cap * sizeof(*all->v));
+		if (!all->v)
+			die("realloc");
+	}
+	image = &all->v[all->n++];
+	image->data = malloc(size);
+	if (!image->data)
+		die("malloc");
+	memcpy(image->data, data, size);
+	image->size = size;
+	image->hash = hash;
+	image->done = done;
+}
+
+/* Shared with the child: where it stands. */
+struct board {
+	volatile int state; /* 0 setting up, 1 running, 2 done */
+	volatile int r;
+};
+
+static void child(struct victim *v, struct board *board)
+{
+	int r;
+
+	if (ptrace(PTRACE_TRACEME, 0, 0, 0) != 0)
+		_exit(99);
+	r = v->setup(v);
+	if (r != 0)
+		_exit(98);
+	raise(SIGSTOP);
+	board->state = 1;
+	board->r = v->run(v);
+	board->state = 2;
+	raise(SIGSTOP);
+	_exit(0);
+}
+
+struct mapping {
+	uint8_t *p;
+	size_t size;
+	uint8_t *shadow;
+	int fd;
+};
+
+/* Follows the file as it grows. */
+static void remap(struct mapping *m)
+{
+	struct stat st;
+
+	if (fstat(m->fd, &st) != 0)
+		die("fstat");
+	if ((size_t)st.st_size == m->size)
+		return;
+	if (m->p)
+		munmap(m->p, m->size);
+	m->shadow = realloc(m->shadow, (size_t)st.st_size);
+	if (!m->shadow)
+		die("realloc");
+	if ((size_t)st.st_size > m->size)
+		memset(m->shadow + m->size, 0xa5, (size_t)st.st_size - m->size);
+	m->size = (size_t)st.st_size;
+	m->p = mmap(NULL, m->size, PROT_READ, MAP_SHARED, m->fd, 0);
+	if (m->p == MAP_FAILED)
+		die("mmap");
+}
+
+static void look(struct mapping *m, struct images *ret, bool done)
+{
+	remap(m);
+	if (memcmp(m->p, m->shadow, m->size) == 0 && !done)
+		return;
+	memcpy(m->shadow, m->p, m->size);
+	add_image(ret, m->shadow, m->size, done);
+}
+
+int step_all(struct victim *v, struct images *ret)
+{
+	char path[512];
+	struct mapping m = {0};
+	struct board *board = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	int status, r = -ECHILD;
+	pid_t pid;
+
+	if (board == MAP_FAILED)
+		die("mmap");
+	fflush(NULL);
+	pid = fork();
+	if (pid == 0)
+		child(v, board);
+	if (pid < 0 || waitpid(pid, &status, 0) != pid)
+		die("fork");
+	if (!WIFSTOPPED(status)) {
+		munmap(board, 4096);
+		return -ECHILD;
+	}
+	file_path(v->name, path, sizeof(path));
+	m.fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (m.fd < 0)
+		die(path);
+	look(&m, ret, false);
+	for (;;) {
+		if (ptrace(PTRACE_SINGLESTEP, pid, 0, 0) != 0 || waitpid(pid, &status, 0) != pid)
+			die("ptrace");
+		if (!WIFSTOPPED(status))
+			break;
+		ret->instructions++;
+		look(&m, ret, false);
+		if (board->state == 2) {
+			r = board->r;
+			look(&m, ret, true);
+			break;
+		}
+		if (WSTOPSIG(status) != SIGTRAP && WSTOPSIG(status) != SIGSTOP)
+			break;
+	}
+	if (WIFSTOPPED(status)) {
+		kill(pid, SIGKILL);
+		waitpid(pid, &status, 0);
+	}
+	if (m.p)
+		munmap(m.p, m.size);
+	free(m.shadow);
+	close(m.fd);
+	munmap(board, 4096);
+	return r;
+}
