@@ -131,8 +131,8 @@ struct ipk_header {
 };
 
 /*
- * One page of the page table. A run is described at its first and last page; what lies between is
- * stale and never read.
+ * One page of the page table. A run is described at its first and last page; w is 0 for what lies
+ * between, so that no offset into the middle of a run passes for a block.
  */
 enum ipk_page_type {
 	IPK_PG_NONE = 0,
@@ -144,7 +144,7 @@ enum ipk_page_type {
 	IPK_PG_TAIL = 6, /* last page of RUN or META, when len > 1: len */
 };
 
-#define IPK_PGF_HOLE 1u /* FREE: some of it was given back to the file system */
+#define IPK_PGF_HOLE 1u /* FREE: some of it may have been given back to the file system */
 #define IPK_PGF_LISTED 2u /* SLAB: is in partial[cls] */
 
 struct ipk_page {
@@ -203,10 +203,12 @@ enum ipk_role {
  */
 #define IPK_OBJ_MAGIC UINT32_C(0x6a626f69) /* "iobj" */
 
+/* object.state: {generation:42, slot + 1:14, state:8}; the upper two name who is freeing it, or 0 */
 enum ipk_obj_state {
 	IPK_OBJ_LIVE = 1,
 	IPK_OBJ_REMOVED = 2, /* no longer in the directory; freed when nobody uses it */
 };
+#define IPK_OBJ_STATE(word) ((word) & 0xff)
 
 struct ipk_object {
 	u32 magic;

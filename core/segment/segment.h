@@ -56,6 +56,7 @@ struct ipk_self {
 	u32 *live; /* second mapping, node right behind it; NULL without robust words */
 	u64 holds; /* leases, permits, object handles: ipk_hold_get(), ipk_hold_put() */
 	bool orphan; /* its thread has ended; under seg->mutex */
+	bool giving_back; /* destroys an object: what its transactions free goes to the file system */
 	struct ipk_self *next;
 	struct ipk_self *next_of_thread;
 };
@@ -121,12 +122,28 @@ void ipk_unlock(struct ipk_self *me, u64 *w);
 
 /* ---- transactions -------------------------------------------------------------------------- */
 
+#define IPK_TX_FREES 32u /* calls of ipk_tx_free() in one transaction */
+#define IPK_TX_PUNCH 8u
+
+/*
+ * The journal has 128 words. Taking a block costs at most 4 of them up to 2048 bytes, 14 above
+ * or when a fresh page is needed; giving one back 6, or 18 when pages are joined.
+ */
 struct ipk_tx {
 	struct ipk_self *me;
 	struct ipk_segment *seg;
 	u64 need; /* bytes that ipk_tx_alloc() lacked: the segment is grown and fn runs again */
 	int error;
 	u32 n;
+	struct ipk_page *table; /* the page table in the mapping */
+	u64 npages;
+	bool direct; /* table is not yet the segment's: store to it at once */
+	bool fs_full; /* error came from the file system, not from the maximum */
+	u32 nfrees, npunch;
+	u64 frees[IPK_TX_FREES]; /* carried out when fn has returned */
+	struct {
+		u64 page, len;
+	} punch[IPK_TX_PUNCH]; /* given back to the file system after the commit */
 	struct ipk_journal_entry e[IPK_JOURNAL_MAX];
 };
 
@@ -151,7 +168,11 @@ void ipk_tx_set(struct ipk_tx *tx, u64 *p, u64 val);
  */
 #define IPK_ALLOC_META 1u
 u64 ipk_tx_alloc(struct ipk_tx *tx, u64 size, u32 flags);
-void ipk_tx_free(struct ipk_tx *tx, u64 off); /* the whole block; pages may go back to the system */
+/*
+ * Frees the whole block. It stays as it is until the commit and is not handed out again before:
+ * whoever dies before the commit has left its contents alone.
+ */
+void ipk_tx_free(struct ipk_tx *tx, u64 off);
 
 /* Usable size of the live block at off (>= what was asked), or 0 if off names no block. */
 u64 ipk_block_size(struct ipk_segment *seg, u64 off);
