@@ -104,20 +104,47 @@ struct victim {
 };
 int step_all(struct victim *v, struct images *ret);
 
-/* Expected outcomes of a trial: index k = the first k inputs took effect. */
-struct expected {
-	unsigned n; /* outcomes */
-	char *contents[MAX_INPUTS + 2];
-	struct answer next[MAX_INPUTS + 2][MAX_OPS];
-	char *after[MAX_INPUTS + 2][MAX_OPS];
+/*
+ * What may be found: the first tk inputs of trial t took effect and, with a second trial u, the first
+ * ul of its own, in either order.
+ */
+struct outcome {
+	unsigned tk, ul;
+	char *contents;
+	struct answer second; /* what u answered */
+	struct answer next[MAX_OPS];
+	char *after[MAX_OPS];
 };
+
+struct expected {
+	unsigned n;
+	struct outcome v[2 * (MAX_INPUTS + 1) * (MAX_INPUTS + 1)];
+};
+
+/* From clean runs on the image start; u may be NULL. Outcomes with equal contents are kept once. */
 void expect(const struct world *w, const struct image *start, const struct trial *t,
-	    const struct trial trials[], unsigned ntrials, struct expected *ret);
+	    const struct trial *u, const struct trial trials[], unsigned ntrials,
+	    struct expected *ret);
 void expected_free(struct expected *e, unsigned ntrials);
+
+/* What is known of an image: bounds on how far each trial got, and u's answer if it ended. */
+struct known {
+	unsigned tk_min, ul_min;
+	const struct answer *second;
+};
 
 /* Lets a survivor into the image, in a child with a deadline. 0, or 1 with the reason in why. */
 int survive(const struct world *w, const struct image *image, const struct expected *e,
-	    const struct trial trials[], unsigned ntrials, uint64_t used_base, char *why, size_t size);
+	    const struct known *known, const struct trial trials[], unsigned ntrials, char *why,
+	    size_t size);
+
+/*
+ * A second process runs u beside a victim that stopped for ever in the state of image first, up to
+ * its own change number j; then the victim dies and the second goes on to its end.
+ * 0, 1 when u has fewer than j changes, -1 with the reason in why.
+ */
+int pair_run(const struct world *w, const struct image *first, const struct trial *u, unsigned j,
+	     struct answer *ret_second, struct image *ret_left, char *why, size_t size);
 
 extern const char *crash_dir; /* $IPK_DIR */
 

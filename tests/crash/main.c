@@ -15,7 +15,7 @@
 const char *crash_dir;
 static bool whole, verbose;
 static unsigned tests, failures;
-static uint64_t total_instructions, total_images, total_recoveries;
+static uint64_t total_instructions, total_images, total_recoveries, total_pairs;
 
 static double seconds(void)
 {
@@ -69,17 +69,23 @@ struct job {
 	struct image start;
 	struct expected e;
 	unsigned bad;
+	unsigned number;
 	char why[1500];
 };
 
-static void check_image(struct job *j, const struct image *image, const char *what)
+static void blame(struct job *j, const char *what, const char *why)
 {
-	char why[1500];
-
-	if (survive(j->w, image, &j->e, j->trials, j->ntrials, 0, why, sizeof(why)) == 0)
-		return;
 	if (j->bad++ == 0)
 		snprintf(j->why, sizeof(j->why), "%s: %.1400s", what, why);
+}
+
+static void check_image(struct job *j, const struct image *image, const char *what)
+{
+	struct known known = {.tk_min = image->done ? j->t->inputs : 0};
+	char why[1500];
+
+	if (survive(j->w, image, &j->e, &known, j->trials, j->ntrials, why, sizeof(why)) != 0)
+		blame(j, what, why);
 }
 
 /* Kills the recoverer at each of its own instructions; what it left must be recovered as well. */
@@ -100,6 +106,44 @@ static void check_recovery(struct job *j, const struct image *image)
 	}
 	total_instructions += second.instructions;
 	images_free(&second);
+}
+
+/*
+ * The victim stands at an image, a second process runs u beside it up to its change number i, then
+ * the victim dies and the second ends its operation: its answer and what is left must be those of
+ * some order of the two.
+ */
+static void check_pairs(struct job *j, const struct image *image, const struct trial *u)
+{
+	struct expected *e = calloc(1, sizeof(*e));
+	unsigned step = whole ? 1 : 5;
+
+	expect(j->w, &j->start, j->t, u, j->trials, 0, e);
+	for (unsigned i = 0; i < 400; i += step) {
+		struct known known = {.tk_min = image->done ? j->t->inputs : 0, .ul_min = u->inputs};
+		struct answer second = {0};
+		struct image left = {0};
+		char why[1500], what[120];
+		int r = pair_run(j->w, image, u, i, &second, &left, why, sizeof(why));
+
+		/* Beside a living victim that holds something it may answer "held" and do nothing. */
+		if (second.r == -EAGAIN)
+			known.ul_min = 0;
+		else
+			known.second = &second;
+		snprintf(what, sizeof(what), "%s paused at its change %u beside the dead", u->name, i);
+		if (r < 0)
+			blame(j, what, why);
+		else if (survive(j->w, &left, e, &known, j->trials, 0, why, sizeof(why)) != 0)
+			blame(j, what, why);
+		total_pairs++;
+		ipk_buf_free(&second.out);
+		image_free(&left);
+		if (r != 0)
+			break;
+	}
+	expected_free(e, 0);
+	free(e);
 }
 
 static void report(struct job *j, const struct images *all, double start)
@@ -124,7 +168,7 @@ static void run_job(struct job *j)
 	double start = seconds();
 	size_t step;
 
-	expect(j->w, &j->start, j->t, j->trials, j->ntrials, &j->e);
+	expect(j->w, &j->start, j->t, NULL, j->trials, j->ntrials, &j->e);
 	image_write("s", &j->start, false);
 	if (step_all(&v, &all) == -ECHILD) {
 		j->bad++;
@@ -138,6 +182,13 @@ static void run_job(struct job *j)
 	step = whole ? 1 : all.n / 3 + 1;
 	for (size_t i = step / 2; i < all.n; i += step)
 		check_recovery(j, &all.v[i]);
+	for (unsigned u = 0; u < j->ntrials; u++) {
+		if (!whole && (u + j->number) % j->ntrials > 1)
+			continue;
+		step = whole ? all.n / 40 + 1 : all.n / 2 + 1;
+		for (size_t i = step / 2; i < all.n; i += step)
+			check_pairs(j, &all.v[i], &j->trials[u]);
+	}
 	total_instructions += all.instructions;
 	total_images += all.n;
 	report(j, &all, start);
@@ -164,6 +215,7 @@ static void run_world(const struct world *w, const char *only_op)
 				continue;
 			j.t = &trials[i];
 			j.bad = 0;
+			j.number = i;
 			run_job(&j);
 		}
 		image_free(&j.start);
@@ -269,8 +321,10 @@ int main(int argc, char **argv)
 			run_kind(ipk_kinds[i], only_op);
 	ipk_segment_remove("s", NULL);
 	printf("1..%u\n", tests);
-	printf("# %llu instructions, %llu images, %llu recoveries killed in turn, %u failures, %.0f s\n",
+	printf("# %llu instructions, %llu images, %llu recoveries killed in turn, %llu pairs, %u failures, "
+	       "%.0f s\n",
 	       (unsigned long long)total_instructions, (unsigned long long)total_images,
-	       (unsigned long long)total_recoveries, failures, seconds() - start);
+	       (unsigned long long)total_recoveries, (unsigned long long)total_pairs, failures,
+	       seconds() - start);
 	return failures ? 1 : 0;
 }

@@ -45,39 +45,67 @@ static int run_on(const struct world *w, const struct trial *t, unsigned n, stru
 	return r;
 }
 
-void expect(const struct world *w, const struct image *start, const struct trial *t,
-	    const struct trial trials[], unsigned ntrials, struct expected *ret)
+/* One clean history: up to two trials, then every operation in turn from where they left. */
+static void history(const struct world *w, const struct image *start, const struct trial *t,
+		    unsigned tk, const struct trial *u, unsigned ul, bool u_first,
+		    const struct trial trials[], unsigned ntrials, struct expected *ret)
 {
-	memset(ret, 0, sizeof(*ret));
-	ret->n = t->inputs + 1;
-	for (unsigned k = 0; k < ret->n; k++) {
-		struct answer a = {0};
-		struct image outcome;
+	struct outcome *o = &ret->v[ret->n];
+	struct answer first = {0};
+	struct image outcome;
+	int r = 0;
 
-		image_write("s", start, false);
-		if (run_on(w, t, k, &a) != 0) {
-			fprintf(stderr, "expect: %s cannot run\n", t->name);
-			exit(1);
+	memset(o, 0, sizeof(*o));
+	o->tk = tk;
+	o->ul = ul;
+	image_write("s", start, false);
+	if (u && u_first)
+		r = run_on(w, u, ul, &o->second);
+	if (r == 0)
+		r = run_on(w, t, tk, &first);
+	if (r == 0 && u && !u_first)
+		r = run_on(w, u, ul, &o->second);
+	if (r != 0) {
+		fprintf(stderr, "expect: %s cannot run: %s\n", t->name, ipk_strerror(r));
+		exit(1);
+	}
+	ipk_buf_free(&first.out);
+	o->contents = dump_text("s");
+	image_read("s", &outcome);
+	for (unsigned i = 0; i < ntrials; i++) {
+		image_write("s", &outcome, false);
+		run_on(w, &trials[i], trials[i].inputs, &o->next[i]);
+		o->after[i] = dump_text("s");
+	}
+	image_free(&outcome);
+	ret->n++;
+}
+
+void expect(const struct world *w, const struct image *start, const struct trial *t,
+	    const struct trial *u, const struct trial trials[], unsigned ntrials,
+	    struct expected *ret)
+{
+	ret->n = 0;
+	for (unsigned k = 0; k <= t->inputs; k++) {
+		if (!u) {
+			history(w, start, t, k, NULL, 0, false, trials, ntrials, ret);
+			continue;
 		}
-		ipk_buf_free(&a.out);
-		ret->contents[k] = dump_text("s");
-		image_read("s", &outcome);
-		for (unsigned i = 0; i < ntrials; i++) {
-			image_write("s", &outcome, false);
-			run_on(w, &trials[i], trials[i].inputs, &ret->next[k][i]);
-			ret->after[k][i] = dump_text("s");
+		for (unsigned l = 0; l <= u->inputs; l++) {
+			history(w, start, t, k, u, l, false, trials, ntrials, ret);
+			history(w, start, t, k, u, l, true, trials, ntrials, ret);
 		}
-		image_free(&outcome);
 	}
 }
 
 void expected_free(struct expected *e, unsigned ntrials)
 {
 	for (unsigned k = 0; k < e->n; k++) {
-		free(e->contents[k]);
+		free(e->v[k].contents);
+		ipk_buf_free(&e->v[k].second.out);
 		for (unsigned i = 0; i < ntrials; i++) {
-			ipk_buf_free(&e->next[k][i].out);
-			free(e->after[k][i]);
+			ipk_buf_free(&e->v[k].next[i].out);
+			free(e->v[k].after[i]);
 		}
 	}
 }
@@ -122,7 +150,7 @@ static void fsck_silent(const char *when)
 }
 
 /* Everything removed: the space must be what it was before there was anything. */
-static void space_returns(uint64_t used_base)
+static void space_returns(void)
 {
 	static const char *const names[] = {"x", "y", "z", "zz"};
 	struct ipk_segment_info info;
@@ -136,39 +164,56 @@ static void space_returns(uint64_t used_base)
 	ipk_segment_close(seg);
 	if (ipk_view_open("s", &view, NULL) != 0)
 		return;
-	if (ipk_view_info(view, &info) == 0 && info.used != used_base)
-		fail("%llu bytes are lost", (unsigned long long)(info.used - used_base));
+	if (ipk_view_info(view, &info) == 0 && info.used != 0)
+		fail("%llu bytes are lost", (unsigned long long)info.used);
 	ipk_view_close(view);
 	fsck_silent("after removal");
 }
 
-static void try_each(const struct world *w, const struct image *image, const struct expected *e,
-		     unsigned state, const struct trial trials[], unsigned ntrials)
+/* Is this outcome what is known of the image and found in it? */
+static bool fits(const struct outcome *o, const struct known *known, const char *text)
 {
-	for (unsigned i = 0; i < ntrials && !verdict->set; i++) {
-		struct answer a = {0};
-		char *after;
+	return o->tk >= known->tk_min && o->ul >= known->ul_min && o->contents && text &&
+	       strcmp(text, o->contents) == 0 &&
+	       (!known->second || same_answer(known->second, &o->second));
+}
 
-		image_write("s", image, true);
-		if (run_on(w, &trials[i], trials[i].inputs, &a) != 0)
-			fail("next %s: cannot attach", trials[i].name);
-		else if (!same_answer(&a, &e->next[state][i]))
-			fail("next %s: answers %d \"%.*s\", without a death %d \"%.*s\"",
-			     trials[i].name, a.r, (int)a.out.len, a.out.data ? a.out.data : "",
-			     e->next[state][i].r, (int)e->next[state][i].out.len,
-			     e->next[state][i].out.data ? e->next[state][i].out.data : "");
-		after = dump_text("s");
-		if (!after || !e->after[state][i] || strcmp(after, e->after[state][i]) != 0)
-			fail("next %s leaves:\n%s\nwithout a death:\n%s", trials[i].name,
-			     after ? after : "(unreadable)",
-			     e->after[state][i] ? e->after[state][i] : "(unreadable)");
-		free(after);
-		ipk_buf_free(&a.out);
+/* One operation on the recovered image answers and leaves what it does when nobody has died. */
+static void try_next(const struct world *w, const struct image *image, const struct expected *e,
+		     const struct known *known, const char *text, const struct trial *t, unsigned i)
+{
+	const struct outcome *last = NULL;
+	struct answer a = {0};
+	char *after;
+
+	image_write("s", image, true);
+	if (run_on(w, t, t->inputs, &a) != 0) {
+		fail("next %s: cannot attach", t->name);
+		return;
 	}
+	after = dump_text("s");
+	for (unsigned k = 0; k < e->n; k++) {
+		if (!fits(&e->v[k], known, text))
+			continue;
+		last = &e->v[k];
+		if (same_answer(&a, &last->next[i]) && after && last->after[i] &&
+		    strcmp(after, last->after[i]) == 0) {
+			last = NULL;
+			break;
+		}
+	}
+	if (last)
+		fail("next %s: answers %d \"%.*s\" and leaves\n%s\nwithout a death %d \"%.*s\" and\n%s",
+		     t->name, a.r, (int)a.out.len, a.out.data ? a.out.data : "",
+		     after ? after : "(unreadable)", last->next[i].r, (int)last->next[i].out.len,
+		     last->next[i].out.data ? last->next[i].out.data : "",
+		     last->after[i] ? last->after[i] : "(unreadable)");
+	free(after);
+	ipk_buf_free(&a.out);
 }
 
 static void survivor(const struct world *w, const struct image *image, const struct expected *e,
-		     const struct trial trials[], unsigned ntrials, uint64_t used_base)
+		     const struct known *known, const struct trial trials[], unsigned ntrials)
 {
 	struct ipk_segment *seg;
 	struct ipk_error err = {0};
@@ -189,22 +234,23 @@ static void survivor(const struct world *w, const struct image *image, const str
 	ipk_segment_sweep(seg);
 	fsck_silent("after the sweep");
 	text = dump_text("s");
-	for (k = image->done ? e->n - 1 : 0; k < e->n; k++)
-		if (text && e->contents[k] && strcmp(text, e->contents[k]) == 0)
+	for (k = 0; k < e->n; k++)
+		if (fits(&e->v[k], known, text))
 			break;
 	if (k == e->n)
 		fail("contents after recovery:\n%s\nexpected e.g.:\n%s", text ? text : "(unreadable)",
-		     e->contents[e->n - 1]);
-	free(text);
+		     e->v[e->n - 1].contents);
 	ipk_segment_close(seg);
-	if (verdict->set)
-		return;
-	space_returns(used_base);
-	try_each(w, image, e, k, trials, ntrials);
+	if (!verdict->set)
+		space_returns();
+	for (unsigned i = 0; i < ntrials && !verdict->set; i++)
+		try_next(w, image, e, known, text, &trials[i], i);
+	free(text);
 }
 
 int survive(const struct world *w, const struct image *image, const struct expected *e,
-	    const struct trial trials[], unsigned ntrials, uint64_t used_base, char *why, size_t size)
+	    const struct known *known, const struct trial trials[], unsigned ntrials, char *why,
+	    size_t size)
 {
 	int status;
 	pid_t pid;
@@ -212,12 +258,14 @@ int survive(const struct world *w, const struct image *image, const struct expec
 	if (!verdict)
 		verdict = mmap(NULL, sizeof(*verdict), PROT_READ | PROT_WRITE,
 			       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (verdict == MAP_FAILED)
+		abort();
 	memset(verdict, 0, sizeof(*verdict));
 	fflush(NULL);
 	pid = fork();
 	if (pid == 0) {
 		alarm(120);
-		survivor(w, image, e, trials, ntrials, used_base);
+		survivor(w, image, e, known, trials, ntrials);
 		_exit(0);
 	}
 	if (pid < 0 || waitpid(pid, &status, 0) != pid)
