@@ -83,9 +83,10 @@ void ipk_holder_set_pid(struct ipk_segment *seg, u32 slot, u32 pid);
 void ipk_wait_watch(struct ipk_self *me, struct ipk_waiter *w);
 /*
  * One sleep on w's events and what ipk_wait_watch() noted, at most until deadline. 0: something
- * happened or a slice is over; -ETIMEDOUT -EINTR -ECANCELED. *ret_death: a live word says so.
+ * happened; 1: a slice is over, ask who is dead; -ETIMEDOUT -EINTR -ECANCELED. *ret_death: a live
+ * word says that somebody died; all others who sleep on that word have been woken.
  */
-int ipk_wait_once(struct ipk_waiter *w, i64 deadline, bool *ret_death);
+int ipk_wait_once(struct ipk_self *me, struct ipk_waiter *w, i64 deadline, bool *ret_death);
 /* Announces words for who and for the sweeper's wake; returns what withdraw wants. */
 u32 ipk_wait_announce(struct ipk_self *me, u64 off);
 void ipk_wait_withdraw(struct ipk_self *me, u32 mark);

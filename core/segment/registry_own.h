@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/* What registry.c, registrar.c, sweep.c and process.c share and nobody else needs. */
+#ifndef IPK_REGISTRY_OWN_H
+#define IPK_REGISTRY_OWN_H
+
+#include "segment/registry.h"
+
+/* registry.c */
+u64 ipk_slot_off(struct ipk_segment *seg, u32 slot); /* 0: no such slot */
+bool ipk_own_byte(struct ipk_segment *seg, u32 slot); /* locked by seg->fd's description */
+int ipk_byte_lock(struct ipk_segment *seg, u32 slot, int cmd);
+void ipk_byte_unlock(struct ipk_segment *seg, u32 slot);
+int ipk_slot_claim(struct ipk_segment *seg, int fd, u32 *ret_slot, u64 *ret_gen);
+void ipk_slot_fill(struct ipk_participant *p, enum ipk_role role);
+void ipk_node_drop(struct ipk_self *s, bool own);
+
+/* registrar.c */
+int ipk_registry_grow(struct ipk_segment *seg); /* 0: look for a slot again */
+void ipk_registrar_sweep(struct ipk_segment *seg);
+void ipk_registrar_mutex_lock(void);
+void ipk_registrar_mutex_unlock(void);
+void ipk_registrar_mutex_init(void);
+
+/* process.c: pid, start, pid namespace, command, since */
+void ipk_process_describe(struct ipk_participant *p, u32 pid);
+void ipk_process_forget(void);
+u64 ipk_process_start(u32 pid);
+
+#endif
