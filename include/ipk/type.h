@@ -10,8 +10,8 @@
  *	struct = "{" type name { ";" type name } [";"] "}"             laid out as C lays it out
  *
  * e.g. "f64", "f32[3]", "{u32 id; f64 px; str:8 sym}". A struct may hold structs and arrays, not
- * variable types. Names are [A-Za-z_][A-Za-z0-9_]*, unique in their struct. At most 64 KiB of text,
- * 16 levels, 16 MiB an element.
+ * variable types. Names are [A-Za-z_][A-Za-z0-9_]*, unique in their struct. At most 65,535
+ * bytes of text, 16 levels of structs, 16 MiB an element.
  *
  * A value is the bytes of one element: for fixed types exactly type->size of them, in native byte
  * order at natural alignment; for variable types any number.
@@ -77,22 +77,25 @@ int ipk_buf_printf(struct ipk_buf *buf, const char *fmt, ...) __attribute__((for
 void ipk_buf_free(struct ipk_buf *buf);
 
 /*
- * Text to value, appended to out. Numbers in decimal (0x.. too), true/false, str as it is, bytes and
- * str as {"$hex":".."} too, structs and arrays as JSON with keys in any order, all of them present,
- * none unknown. With json set, the whole text is JSON also for scalars and str ("\"abc\"").
+ * Text to value, appended to out. Numbers in decimal (integers in 0x.. too), true/false, str and bytes
+ * as they are, structs and arrays as JSON with keys in any order, all of them present, none unknown.
+ * With json set, the whole text is JSON also for scalars and str ("\"abc\""); str and bytes are then
+ * taken from {"$hex":".."} too. No blanks around a value that is not JSON.
  * -EINVAL (err: `field "px" wants f64, got "abc"`), -ERANGE number does not fit, -EMSGSIZE str:N too
- * long. out is unchanged on failure.
+ * long, json nested deeper than 512 levels. out is unchanged on failure.
  */
 #define IPK_VALUE_JSON 1u
 int ipk_value_parse(const struct ipk_type *type, const char *text, size_t len, unsigned flags,
 		    struct ipk_buf *out, struct ipk_error *err);
 
 /*
- * Value to text, appended to out, without a newline. Text: as parse reads it; str raw. JSON
- * (IPK_VALUE_JSON): 64-bit integers exact, NaN and infinities as strings, str that is not UTF-8 and
- * bytes as {"$hex":".."}. Floats have the shortest digits that read back the same. What is printed
- * parses back to the same bytes (padding in structs excepted: it is zero).
- * -EBADMSG when len is not the type's size, or a json element is not JSON (then as $hex).
+ * Value to text, appended to out, without a newline. Text: as parse reads it; str and bytes raw, str:N
+ * without the NULs at its end. JSON (IPK_VALUE_JSON): 64-bit integers exact, NaN and infinities as
+ * strings ("nan", "-inf"), str that is not UTF-8 and bytes as {"$hex":".."}. Floats have the shortest
+ * digits that read back the same, NaNs keep their bits ("-nan", "nan(0x1)"). What is printed parses
+ * back to the same bytes (padding in structs excepted: it is zero).
+ * -EBADMSG when len is not the type's size (out is unchanged), or when a json element is not JSON:
+ * then out has it as $hex all the same.
  */
 int ipk_value_print(const struct ipk_type *type, const void *value, size_t len, unsigned flags,
 		    struct ipk_buf *out);
