@@ -34,6 +34,15 @@ static bool still(const struct job *job)
 	return ipk_ld(&job->dead->claim, acquire) == job->claim;
 }
 
+/*
+ * Somebody took it to be freed while nobody listed it, so the dead one had nothing in it. (It comes
+ * up when the dead one's list overflowed, which stands for all objects.)
+ */
+static bool being_freed(const struct ipk_obj *obj)
+{
+	return ipk_ld(&obj->o->state, acquire) >> 8 != 0;
+}
+
 /* Step 4 for one object. Non-zero ends the walk: somebody else finished the sweep. */
 static int mend_object(void *arg, u64 off)
 {
@@ -47,7 +56,7 @@ static int mend_object(void *arg, u64 off)
 	ipk_fence(seq_cst);
 	if (!still(job)) {
 		r = 1;
-	} else if (ipk_obj_bind(job->me->seg, off, &obj) == 0) {
+	} else if (ipk_obj_bind(job->me->seg, off, &obj) == 0 && !being_freed(&obj)) {
 		obj.listed = UINT64_MAX; /* it is, as far as memory goes */
 		obj.opener = job->me;
 		hooks = ipk_obj_hooks(obj.o->kind);
