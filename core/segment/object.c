@@ -1,0 +1,454 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Objects: created complete, removed in two steps. The first transaction takes the object from the
+ * directory and puts it on the list of zombies; its memory follows when nobody lists it in uses[].
+ *
+ *	killed while creating            nothing exists
+ *	killed behind the removal        it is a zombie; whoever sweeps, closes or removes next frees it
+ *	killed while freeing a zombie    its state word names the dead one; the next reaper starts again
+ */
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "segment/dir.h"
+#include "segment/heap.h"
+#include "segment/object.h"
+#include "segment/registry.h"
+
+#define RETRIES 1000
+
+static int no_self(struct ipk_segment *seg, int r, struct ipk_error *err)
+{
+	if (!seg->writable)
+		return ipk_error_set(err, -EACCES, "segment %s is open for reading only", seg->name);
+	return ipk_error_set(err, r, "segment %s: %s", seg->name, ipk_strerror(r));
+}
+
+static struct ipk_self *writer(struct ipk_segment *seg, int *ret_error, struct ipk_error *err)
+{
+	struct ipk_self *me = NULL;
+	int r = -EACCES;
+
+	if (seg->writable)
+		me = ipk_self(seg, &r);
+	if (!me)
+		*ret_error = no_self(seg, r, err);
+	return me;
+}
+
+/* ---- creation ---------------------------------------------------------------------------------- */
+
+struct creation {
+	const struct ipk_obj_spec *spec;
+	struct ipk_dir_name name;
+	u64 body, size, off, now;
+	size_t type_len, key_len;
+};
+
+static u64 now_real(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	return (u64)ts.tv_sec * 1000000000u + (u64)ts.tv_nsec;
+}
+
+/* The body lies on a multiple of 128, so the block has to: two of the classes do not. */
+static u64 block_size(u64 size)
+{
+	if (size <= 192)
+		return 256;
+	return size > 1024 && size <= 2048 ? 2048 : size;
+}
+
+static void write_header(struct ipk_object *o, const struct creation *c, u64 id)
+{
+	const struct ipk_obj_spec *s = c->spec;
+	u8 *text = (u8 *)o + sizeof(*o);
+
+	memset(o, 0, c->size);
+	o->magic = IPK_OBJ_MAGIC;
+	o->kind = s->kind;
+	o->version = s->version;
+	o->id = id;
+	o->size = c->size;
+	o->state = IPK_OBJ_LIVE;
+	o->created = c->now;
+	o->body = (u32)c->body;
+	o->type = sizeof(*o);
+	o->type_len = (u16)c->type_len;
+	o->key_len = (u16)c->key_len;
+	o->creator = (u32)getpid();
+	memcpy(o->name, c->name.word, sizeof(o->name));
+	o->hash = c->name.hash;
+	memcpy(o->opts, s->opts, sizeof(o->opts));
+	if (c->type_len)
+		memcpy(text, s->type, c->type_len);
+	if (c->key_len)
+		memcpy(text + c->type_len + 1, s->key, c->key_len);
+}
+
+static int create(struct ipk_tx *tx, void *arg)
+{
+	struct creation *c = arg;
+	struct ipk_header *h = ipk_header(tx->seg);
+	u64 id = ipk_tx_get(tx, &h->next_id);
+	struct ipk_object *o;
+	int r = ipk_dir_find(tx->seg, &c->name, &c->off, NULL, NULL);
+
+	if (r != -ENOENT)
+		return r == 0 ? -EEXIST : r;
+	c->off = ipk_tx_alloc(tx, block_size(c->size), 0);
+	if (!c->off)
+		return tx->error;
+	o = (void *)(tx->seg->base + c->off);
+	write_header(o, c, id);
+	if (c->spec->create) {
+		r = c->spec->create(tx, (u8 *)o + c->body, c->off + c->body, c->spec->arg);
+		if (r < 0)
+			return r;
+	}
+	ipk_tx_set(tx, &h->next_id, id + 1);
+	ipk_tx_set(tx, &h->objects, ipk_tx_get(tx, &h->objects) + 1);
+	return ipk_dir_add(tx, c->name.hash, c->off);
+}
+
+int ipk_obj_create(struct ipk_segment *seg, const struct ipk_obj_spec *spec, u64 *ret_off,
+		   struct ipk_error *err)
+{
+	struct creation c = {.spec = spec};
+	struct ipk_self *me;
+	int r = 0, i;
+
+	if (!ipk_object_name_ok(spec->name))
+		return ipk_error_set(err, -EINVAL, "\"%.80s\" is no name for an object", spec->name);
+	c.type_len = spec->type ? strlen(spec->type) : 0;
+	c.key_len = spec->key ? strlen(spec->key) : 0;
+	if (c.type_len > UINT16_MAX || c.key_len > UINT16_MAX)
+		return ipk_error_set(err, -EMSGSIZE, "object %s: the type's text is too long",
+				     spec->name);
+	c.body = ipk_align_up(sizeof(struct ipk_object) + c.type_len + c.key_len + 2, 128);
+	if (spec->body_size > seg->max - c.body)
+		return ipk_error_set(err, -ENOSPC,
+				     "object %s takes %llu bytes; segment %s has at most %llu (--max)",
+				     spec->name, (unsigned long long)spec->body_size, seg->name,
+				     (unsigned long long)seg->max);
+	c.size = c.body + spec->body_size;
+	c.now = now_real();
+	ipk_dir_name(&c.name, spec->name);
+	me = writer(seg, &r, err);
+	if (!me)
+		return r;
+	for (i = 0; i < RETRIES; i++) {
+		r = ipk_tx_run(me, create, &c, IPK_FOREVER, err);
+		if (r != -EXFULL)
+			break;
+		r = ipk_dir_rebuild(me, err);
+		if (r < 0)
+			return r;
+		r = -EBUSY;
+	}
+	if (r == -EEXIST)
+		return ipk_error_set(err, r, "object %s/%s exists", seg->name, spec->name);
+	if (r >= 0 && ret_off)
+		*ret_off = c.off;
+	return r < 0 ? r : 0;
+}
+
+/* ---- opening ----------------------------------------------------------------------------------- */
+
+int ipk_obj_bind(struct ipk_segment *seg, u64 off, struct ipk_obj *ret_obj)
+{
+	struct ipk_object *o = ipk_at(seg, off, sizeof(*o), IPK_LINE);
+	u64 size, body;
+
+	if (!o || off == 0)
+		return -EBADMSG;
+	size = ipk_ld(&o->size, relaxed);
+	body = ipk_ld(&o->body, relaxed);
+	if (ipk_ld(&o->magic, relaxed) != IPK_OBJ_MAGIC || size > ipk_block_size(seg, off) ||
+	    body % 128 || body < sizeof(*o) || body > size || !ipk_at(seg, off, size, IPK_LINE))
+		return -EBADMSG;
+	memset(ret_obj, 0, sizeof(*ret_obj));
+	ret_obj->seg = seg;
+	ret_obj->o = o;
+	ret_obj->off = off;
+	ret_obj->id = ipk_ld(&o->id, relaxed);
+	ret_obj->size = size;
+	ret_obj->body = off + body;
+	return 0;
+}
+
+static int locate(struct ipk_tx *tx, void *arg)
+{
+	struct ipk_locate *l = arg;
+
+	return ipk_dir_find(tx->seg, &l->name, &l->off, NULL, NULL);
+}
+
+int ipk_obj_locate(struct ipk_segment *seg, struct ipk_self *me, struct ipk_locate *l)
+{
+	bool flux;
+	int r, i;
+
+	for (i = 0;; i++) {
+		r = ipk_dir_find(seg, &l->name, &l->off, NULL, &flux);
+		if (r != -ENOENT || !flux)
+			return r;
+		if (me) /* the owner of the change may be dead: the lock finishes it */
+			return ipk_tx_run(me, locate, l, IPK_FOREVER, NULL);
+		if (i == RETRIES)
+			return r;
+		ipk_pause();
+	}
+}
+
+/* Finds the object and lists it for me, who may be NULL. *ret_new: was not listed before. */
+static int find_and_list(struct ipk_segment *seg, struct ipk_self *me, struct ipk_locate *l,
+			 bool *ret_new)
+{
+	u64 off;
+	int r, i;
+
+	for (i = 0; i < RETRIES; i++) {
+		r = ipk_obj_locate(seg, me, l);
+		if (r < 0 || !me)
+			return r;
+		off = l->off;
+		*ret_new = ipk_uses_add(me, off);
+		ipk_fence(seq_cst); /* pairs with remove: it sees our entry, or we its change */
+		r = ipk_obj_locate(seg, me, l);
+		if (r == 0 && l->off == off)
+			return 0;
+		if (*ret_new) {
+			ipk_uses_drop(me, off);
+			ipk_obj_unlisted(me, off);
+		}
+	}
+	return r < 0 ? r : -ENOENT;
+}
+
+static int check_kind(struct ipk_obj *obj, u16 kind, u16 version, u64 min_body, const char *name,
+		      struct ipk_error *err)
+{
+	const struct ipk_obj_hooks *hooks = ipk_obj_hooks(kind);
+	u16 have = ipk_ld(&obj->o->kind, relaxed), at = ipk_ld(&obj->o->version, relaxed);
+
+	if (have != kind)
+		return ipk_error_set(err, -EMEDIUMTYPE, "%s/%s is of another kind", obj->seg->name,
+				     name);
+	if (at != version)
+		return ipk_error_set(err, -EPROTO,
+				     "%s/%s has layout version %u, this library reads %u: use the "
+				     "library that made it", obj->seg->name, name, at, version);
+	if (obj->size - (obj->body - obj->off) < min_body ||
+	    (hooks && hooks->attachable && !hooks->attachable(obj)))
+		return ipk_error_set(err, -EBADMSG, "%s/%s is damaged; see ipcctl fsck",
+				     obj->seg->name, name);
+	return 0;
+}
+
+int ipk_obj_open(struct ipk_segment *seg, const char *name, u16 kind, u16 version, u64 min_body,
+		 size_t handle_size, void **ret_handle, struct ipk_error *err)
+{
+	struct ipk_self *me = NULL;
+	struct ipk_locate l;
+	struct ipk_obj *obj;
+	bool fresh = false;
+	int r = 0;
+
+	if (!ipk_object_name_ok(name))
+		return ipk_error_set(err, -ENOENT, "no object %s/%.80s", seg->name, name);
+	if (seg->writable) {
+		me = writer(seg, &r, err);
+		if (!me)
+			return r;
+	}
+	ipk_dir_name(&l.name, name);
+	obj = calloc(1, handle_size);
+	if (!obj)
+		return ipk_error_set(err, -ENOMEM, "out of memory");
+	r = find_and_list(seg, me, &l, &fresh);
+	if (r == -ENOENT)
+		ipk_error_set(err, r, "no object %s/%s", seg->name, name);
+	else if (r < 0)
+		ipk_error_set(err, r, "segment %s: the directory is damaged", seg->name);
+	if (r < 0)
+		goto fail;
+	r = ipk_obj_bind(seg, l.off, obj);
+	if (r < 0)
+		ipk_error_set(err, r, "%s/%s is damaged; see ipcctl fsck", seg->name, name);
+	else
+		r = check_kind(obj, kind, version, min_body, name, err);
+	if (r < 0)
+		goto unlist;
+	obj->opener = me;
+	if (me) {
+		ipk_hold_get(me);
+		obj->listed = me->tix < 64 ? UINT64_C(1) << me->tix : 0;
+	}
+	pthread_mutex_lock(&seg->mutex);
+	obj->next = seg->objects;
+	seg->objects = obj;
+	pthread_mutex_unlock(&seg->mutex);
+	*ret_handle = obj;
+	return 0;
+unlist:
+	if (me && fresh) {
+		ipk_uses_drop(me, l.off);
+		ipk_obj_unlisted(me, l.off);
+	}
+fail:
+	free(obj);
+	return r;
+}
+
+/* Does self use the object through another handle of this process? seg->mutex held. */
+static bool used_elsewhere(struct ipk_obj *obj, const struct ipk_self *self)
+{
+	struct ipk_obj *other;
+
+	for (other = obj->seg->objects; other; other = other->next) {
+		if (other != obj && other->off == obj->off &&
+		    (other->opener == self || self->tix >= 64 ||
+		     (ipk_ld(&other->listed, relaxed) >> self->tix & 1)))
+			return true;
+	}
+	return false;
+}
+
+void ipk_obj_close(struct ipk_obj *obj)
+{
+	struct ipk_segment *seg = obj->seg;
+	struct ipk_self *self, *me;
+	void **link;
+	int r;
+
+	pthread_mutex_lock(&seg->mutex);
+	for (link = &seg->objects; *link; link = (void **)&((struct ipk_obj *)*link)->next) {
+		if (*link == obj) {
+			*link = obj->next;
+			break;
+		}
+	}
+	for (self = seg->selves; self; self = self->next) {
+		bool listed = self == obj->opener || self->tix >= 64 ||
+			      (ipk_ld(&obj->listed, relaxed) >> self->tix & 1);
+
+		if (listed && !used_elsewhere(obj, self))
+			ipk_uses_drop(self, obj->off);
+	}
+	pthread_mutex_unlock(&seg->mutex);
+	if (obj->opener)
+		ipk_hold_put(obj->opener);
+	if (seg->writable && ipk_ld(&ipk_header(seg)->zombies, relaxed)) {
+		me = ipk_self(seg, &r);
+		if (me)
+			ipk_obj_unlisted(me, obj->off);
+	}
+	free(obj);
+}
+
+bool ipk_stale(struct ipk_obj *obj)
+{
+	return IPK_OBJ_STATE(ipk_ld(&obj->o->state, relaxed)) != IPK_OBJ_LIVE ||
+	       ipk_ld(&ipk_header(obj->seg)->removed, relaxed);
+}
+
+/* ---- renaming ---------------------------------------------------------------------------------- */
+
+struct renaming {
+	struct ipk_dir_name from, to;
+};
+
+static int rename_tx(struct ipk_tx *tx, void *arg)
+{
+	struct renaming *n = arg;
+	struct ipk_object *o;
+	u64 off, other, *slot;
+	size_t i;
+	int r = ipk_dir_find(tx->seg, &n->from, &off, &slot, NULL);
+
+	if (r < 0)
+		return r;
+	if (memcmp(&n->from, &n->to, sizeof(n->from)) == 0)
+		return 0;
+	r = ipk_dir_find(tx->seg, &n->to, &other, NULL, NULL);
+	if (r != -ENOENT)
+		return r == 0 ? -EEXIST : r;
+	o = ipk_at(tx->seg, off, sizeof(*o), IPK_LINE);
+	if (!o)
+		return -EBADMSG;
+	for (i = 0; i < IPK_ARRAY_LEN(n->to.word); i++)
+		ipk_tx_set(tx, &((u64 *)(void *)o->name)[i], n->to.word[i]);
+	ipk_tx_set(tx, &o->hash, n->to.hash);
+	ipk_dir_drop(tx, slot);
+	return ipk_dir_add(tx, n->to.hash, off);
+}
+
+int ipk_object_rename(struct ipk_segment *seg, const char *from, const char *to,
+		      struct ipk_error *err)
+{
+	struct renaming n;
+	struct ipk_self *me;
+	int r = 0, i;
+
+	if (!ipk_object_name_ok(to))
+		return ipk_error_set(err, -EINVAL, "\"%.80s\" is no name for an object", to);
+	me = writer(seg, &r, err);
+	if (!me)
+		return r;
+	ipk_dir_name(&n.from, from);
+	ipk_dir_name(&n.to, to);
+	r = ipk_object_name_ok(from) ? -EXFULL : -ENOENT;
+	for (i = 0; r == -EXFULL && i < RETRIES; i++) {
+		r = ipk_tx_run(me, rename_tx, &n, IPK_FOREVER, err);
+		if (r == -EXFULL && ipk_dir_rebuild(me, err) < 0)
+			return ipk_error_set(err, -ENOSPC, "segment %s: no space for the directory",
+					     seg->name);
+	}
+	if (r == -ENOENT)
+		return ipk_error_set(err, r, "no object %s/%.80s", seg->name, from);
+	if (r == -EEXIST)
+		return ipk_error_set(err, r, "object %s/%s exists", seg->name, to);
+	return r;
+}
+
+/* ---- walking ----------------------------------------------------------------------------------- */
+
+int ipk_obj_each(struct ipk_segment *seg, int (*fn)(void *arg, u64 off), void *arg)
+{
+	struct ipk_header *h = ipk_header(seg);
+	u64 word = ipk_ld(&h->dir, acquire), n, i, entry, *slots, off; /* pairs with COMMIT */
+	struct ipk_object *o;
+	int r;
+
+	if (ipk_dir_log2(word) < IPK_DIR_LOG2_MIN || ipk_dir_log2(word) > IPK_DIR_LOG2_MAX ||
+	    ipk_dir_page(word) > IPK_PAGES_MAX)
+		return -EBADMSG;
+	n = UINT64_C(1) << ipk_dir_log2(word);
+	slots = ipk_at(seg, ipk_dir_page(word) * IPK_PAGE, 8 * n, IPK_PAGE);
+	if (!slots)
+		return -EBADMSG;
+	for (i = 0; i < n; i++) {
+		entry = ipk_ld(&slots[i], acquire); /* pairs with COMMIT */
+		if (entry <= IPK_DIR_TOMB)
+			continue;
+		r = fn(arg, ipk_dir_off(entry));
+		if (r != 0)
+			return r;
+		if (ipk_ld(&h->dir, acquire) != word)
+			return ipk_obj_each(seg, fn, arg);
+	}
+	for (off = ipk_ld(&h->zombies, acquire), i = 0; off && i < IPK_ZOMBIES_MAX; i++) {
+		o = ipk_at(seg, off, sizeof(*o), IPK_LINE);
+		if (!o)
+			return -EBADMSG;
+		r = fn(arg, off);
+		if (r != 0)
+			return r;
+		off = ipk_ld(&o->zombie, acquire);
+	}
+	return 0;
+}
