@@ -75,6 +75,13 @@ int ipk_view_participants(struct ipk_view *view,
 /* One slot; -ENOENT when it is free. */
 int ipk_view_participant(struct ipk_view *view, uint32_t slot, struct ipk_participant_info *ret_p);
 
+/*
+ * Calls fn for each object that each participant uses (has opened), with the offset of its header, in
+ * one pass over the participants; object 0: it uses more than can be listed.
+ */
+int ipk_view_uses(struct ipk_view *view,
+		  int (*fn)(void *arg, const struct ipk_participant_info *p, uint64_t object), void *arg);
+
 /* An object as found: its header, copied and checked. */
 struct ipk_object_view {
 	struct ipk_view *view;
