@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: MIT */
+/* What the files of a view share. */
+#ifndef IPK_VIEW_INTERNAL_H
+#define IPK_VIEW_INTERNAL_H
+
+#include "ipk/view.h"
+#include "segment/format.h"
+
+/* A fresh copy of the header up to the journal, which stays zero. */
+int ipk_view_header(struct ipk_view *view, struct ipk_header *ret_h);
+/* True while a committed change waits in the journal; sees one that came since the last read. */
+bool ipk_view_in_flux(struct ipk_view *view);
+
+#endif
