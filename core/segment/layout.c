@@ -7,7 +7,7 @@
 static u32 mix(u32 hash, u64 val)
 {
 	for (int i = 0; i < 64; i += 8)
-		hash = (hash ^ (val >> i & 0xff)) * 16777619u; /* FNV-1a */
+		hash = (hash ^ (u32)(val >> i & 0xff)) * 16777619u; /* FNV-1a */
 	return hash;
 }
 

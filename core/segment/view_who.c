@@ -109,8 +109,11 @@ int ipk_view_participant(struct ipk_view *view, uint32_t slot, struct ipk_partic
 	return r;
 }
 
-int ipk_view_participants(struct ipk_view *view,
-			  int (*fn)(void *arg, const struct ipk_participant_info *p), void *arg)
+/* One pass: fn for each page in use, with its copy. */
+static int each_participant(struct ipk_view *view,
+			    int (*fn)(void *arg, const struct ipk_participant_info *info,
+				      const struct ipk_participant *p),
+			    void *arg)
 {
 	struct ipk_participant_info info;
 	struct ipk_participant p;
@@ -121,14 +124,59 @@ int ipk_view_participants(struct ipk_view *view,
 		r = read_page(view, &h, slot, &p);
 		if (r == -ENOENT) {
 			r = 0;
-			continue;
+		} else if (r == 0) {
+			fill(view, slot, &p, &info);
+			r = fn(arg, &info, &p);
 		}
-		if (r < 0)
-			return r;
-		fill(view, slot, &p, &info);
-		r = fn(arg, &info);
 	}
 	return r;
+}
+
+struct visit {
+	int (*participant)(void *arg, const struct ipk_participant_info *p);
+	int (*use)(void *arg, const struct ipk_participant_info *p, uint64_t object);
+	void *arg;
+};
+
+static int visit_participant(void *arg, const struct ipk_participant_info *info,
+			     const struct ipk_participant *p)
+{
+	const struct visit *v = arg;
+
+	(void)p;
+	return v->participant(v->arg, info);
+}
+
+int ipk_view_participants(struct ipk_view *view,
+			  int (*fn)(void *arg, const struct ipk_participant_info *p), void *arg)
+{
+	struct visit v = {.participant = fn, .arg = arg};
+
+	return each_participant(view, visit_participant, &v);
+}
+
+static int visit_uses(void *arg, const struct ipk_participant_info *info,
+		      const struct ipk_participant *p)
+{
+	const struct visit *v = arg;
+	int r = 0;
+
+	if (!ipk_claim_uses(p->claim))
+		return 0; /* what the page lists is a former owner's */
+	if (p->overflow)
+		return v->use(v->arg, info, 0);
+	for (u32 i = 0; i < p->nuses && i < IPK_ARRAY_LEN(p->uses) && r == 0; i++)
+		if (p->uses[i])
+			r = v->use(v->arg, info, p->uses[i]);
+	return r;
+}
+
+int ipk_view_uses(struct ipk_view *view,
+		  int (*fn)(void *arg, const struct ipk_participant_info *p, uint64_t object), void *arg)
+{
+	struct visit v = {.use = fn, .arg = arg};
+
+	return each_participant(view, visit_uses, &v);
 }
 
 static int count(void *arg, const struct ipk_participant_info *p)
