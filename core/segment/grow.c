@@ -16,8 +16,9 @@
 
 int ipk_refresh_size(struct ipk_segment *seg)
 {
+	/* Acquire, and before the header's: another thread may raise it meanwhile, and never beyond. */
+	u64 old = ipk_ld(&seg->size, acquire);
 	u64 size = ipk_ld(&ipk_header(seg)->size, acquire); /* pairs with COMMIT */
-	u64 old = ipk_ld(&seg->size, relaxed);
 	struct stat st;
 
 	if (size == old)
@@ -25,7 +26,7 @@ int ipk_refresh_size(struct ipk_segment *seg)
 	if (size < old || size > seg->max || size % IPK_PAGE || fstat(seg->fd, &st) != 0 ||
 	    (u64)st.st_size < size)
 		return -EBADMSG;
-	while (old < size && !ipk_cas(&seg->size, &old, size, acquire))
+	while (old < size && !ipk_cas(&seg->size, &old, size, acq_rel))
 		;
 	return 0;
 }

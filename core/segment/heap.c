@@ -136,8 +136,8 @@ static void unlink_run(struct ipk_tx *tx, u64 page, u64 len)
 			   ipk_tx_get(tx, &h->bin_map) & ~(UINT64_C(1) << bin));
 }
 
-/* Looks at the first most runs of a list for one of n pages. 0: none. */
-static u64 search(struct ipk_tx *tx, u32 bin, u64 n, u32 most)
+/* Looks at the first most runs of a list for one of n pages without a flag in avoid. 0: none. */
+static u64 search(struct ipk_tx *tx, u32 bin, u64 n, u32 most, u32 avoid)
 {
 	u64 page = ipk_tx_get(tx, &ipk_header(tx->seg)->bins[bin]), len;
 	u32 flags;
@@ -145,7 +145,7 @@ static u64 search(struct ipk_tx *tx, u32 bin, u64 n, u32 most)
 	while (page && most--) {
 		if (!free_run(tx, page, &len, &flags))
 			return 0;
-		if (len >= n)
+		if (len >= n && !(flags & avoid))
 			return page;
 		page = ipk_pg_next(ipk_pg_links(tx, page));
 	}
@@ -156,19 +156,30 @@ static u64 find_fit(struct ipk_tx *tx, u64 n)
 {
 	struct ipk_header *h = ipk_header(tx->seg);
 	u32 bin = ipk_log2(n);
-	u64 page = search(tx, bin, n, SEARCH_FEW), larger;
+	u64 page = search(tx, bin, n, SEARCH_FEW, 0), larger;
 
 	if (page || tx->error)
 		return page;
 	larger = ipk_tx_get(tx, &h->bin_map) >> bin >> 1;
 	if (larger) {
 		bin += 1 + (u32)__builtin_ctzll(larger);
-		page = bin < IPK_BINS ? search(tx, bin, n, 1) : 0;
+		page = bin < IPK_BINS ? search(tx, bin, n, 1, 0) : 0;
 		if (!page)
 			ipk_tx_fail(tx, -EBADMSG);
 		return page;
 	}
-	return search(tx, bin, n, SEARCH_MANY);
+	return search(tx, bin, n, SEARCH_MANY, 0);
+}
+
+/* The same where the file system has no page left for a hole. */
+static u64 find_solid(struct ipk_tx *tx, u64 n)
+{
+	u64 page = 0;
+	u32 bin;
+
+	for (bin = ipk_log2(n); bin < IPK_BINS && !page && !tx->error; bin++)
+		page = search(tx, bin, n, SEARCH_MANY, IPK_PGF_HOLE);
+	return page;
 }
 
 u64 ipk_pages_take(struct ipk_tx *tx, u64 n, u32 type)
@@ -190,7 +201,9 @@ u64 ipk_pages_take(struct ipk_tx *tx, u64 n, u32 type)
 	if ((flags & IPK_PGF_HOLE) && !(tx->seg->flags & (IPK_SEG_SPARSE | IPK_SEG_HUGE))) {
 		int r = ipk_reserve(tx->seg->fd, page * IPK_PAGE, n * IPK_PAGE);
 
-		if (r < 0) {
+		if (r == -ENOSPC)
+			page = find_solid(tx, n);
+		if (r < 0 && (r != -ENOSPC || !page || !free_run(tx, page, &len, &flags))) {
 			tx->fs_full = r == -ENOSPC;
 			ipk_tx_fail(tx, r);
 			return 0;

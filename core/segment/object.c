@@ -7,6 +7,7 @@
  *	killed behind the removal        it is a zombie; whoever sweeps, closes or removes next frees it
  *	killed while freeing a zombie    its state word names the dead one; the next reaper starts again
  */
+#include <fcntl.h>
 #include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
@@ -17,6 +18,7 @@
 #include "segment/registry.h"
 
 #define RETRIES 1000
+#define ZERO_BY_HOLE (UINT64_C(1) << 20)
 
 static int no_self(struct ipk_segment *seg, int r, struct ipk_error *err)
 {
@@ -62,12 +64,23 @@ static u64 block_size(u64 size)
 	return size > 1024 && size <= 2048 ? 2048 : size;
 }
 
+/* Large bodies of sparse segments are zeroed by having no memory. */
+static void zero(struct ipk_segment *seg, u64 off, u64 size)
+{
+	u64 len = size & ~(u64)(IPK_PAGE - 1);
+
+	if (!(seg->flags & IPK_SEG_SPARSE) || size < ZERO_BY_HOLE || off % IPK_PAGE ||
+	    fallocate(seg->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)off,
+		      (off_t)len) != 0)
+		len = 0;
+	memset(seg->base + off + len, 0, size - len);
+}
+
 static void write_header(struct ipk_object *o, const struct creation *c, u64 id)
 {
 	const struct ipk_obj_spec *s = c->spec;
 	u8 *text = (u8 *)o + sizeof(*o);
 
-	memset(o, 0, c->size);
 	o->magic = IPK_OBJ_MAGIC;
 	o->kind = s->kind;
 	o->version = s->version;
@@ -103,6 +116,7 @@ static int create(struct ipk_tx *tx, void *arg)
 	if (!c->off)
 		return tx->error;
 	o = (void *)(tx->seg->base + c->off);
+	zero(tx->seg, c->off, c->size);
 	write_header(o, c, id);
 	if (c->spec->create) {
 		r = c->spec->create(tx, (u8 *)o + c->body, c->off + c->body, c->spec->arg);

@@ -50,7 +50,8 @@ static int claim(struct ipk_tx *tx, void *arg)
 		if (!o)
 			return -EBADMSG;
 		state = ipk_tx_get(tx, &o->state);
-		if ((!z->off || z->off == off) && IPK_OBJ_STATE(state) == IPK_OBJ_REMOVED &&
+		/* A kind that we do not know: somebody who does will free it. */
+		if (ipk_obj_hooks(ipk_ld(&o->kind, relaxed)) && (!z->off || z->off == off) && IPK_OBJ_STATE(state) == IPK_OBJ_REMOVED &&
 		    !ipk_uses_any(tx->seg, off, NULL) && !in_hands(tx->seg, state)) {
 			ipk_tx_set(tx, &o->state, z->claim);
 			z->off = off;

@@ -11,7 +11,7 @@
 
 #include "segment/heap.h"
 
-/* A grower that died behind its COMMIT, other growers, a corrupt size: more rounds are not needed. */
+/* Each round grows the segment; what does not fit then is not going to. */
 #define ROUNDS_MAX 64
 
 u64 ipk_tx_get(struct ipk_tx *tx, const u64 *p)
@@ -90,6 +90,8 @@ int ipk_tx_commit(struct ipk_tx *tx)
 		return tx->error;
 	if (tx->n == 0)
 		return 0;
+	/* The last change's n = 0 before this one's entries: pairs with the acquire in replay. */
+	ipk_fence(release);
 	for (i = 0; i < tx->n; i++) {
 		ipk_st(&j->e[i].off, tx->e[i].off, relaxed);
 		ipk_st(&j->e[i].val, tx->e[i].val, relaxed);
@@ -143,54 +145,48 @@ static void punch(struct ipk_tx *tx)
 				(off_t)(tx->punch[i].len * IPK_PAGE));
 }
 
-static int explain(struct ipk_tx *tx, int r, struct ipk_error *err)
+static int explain(struct ipk_segment *seg, const struct ipk_tx *tx, int r, struct ipk_error *err)
 {
-	const char *name = tx->seg->name;
-
 	if (r == -ENOSPC && tx->fs_full)
-		return ipk_error_set(err, r, "segment %s: the file system is full", name);
+		return ipk_error_set(err, r, "segment %s: the file system is full", seg->name);
 	if (r == -EBADMSG)
-		return ipk_error_set(err, r, "segment %s: the page table is damaged; see ipcctl fsck",
-				     name);
-	if (r == -EOVERFLOW)
-		return ipk_error_set(err, r, "segment %s: too many changes in one transaction", name);
-	return r;
+		return ipk_error_set(err, r, "segment %s is damaged; see ipcctl fsck", seg->name);
+	return ipk_error_set(err, r, "segment %s: %s", seg->name, ipk_strerror(r));
 }
 
 static int run_locked(struct ipk_self *me, int (*fn)(struct ipk_tx *tx, void *arg), void *arg,
 		      struct ipk_error *err)
 {
-	struct ipk_tx tx;
+	struct ipk_tx tx = {.fs_full = false};
 	int r, round;
 
 	r = ipk_journal_replay(me->seg);
-	if (r < 0)
-		return ipk_error_set(err, r, "segment %s: the journal is damaged", me->seg->name);
-	for (round = 0; round < ROUNDS_MAX; round++) {
+	for (round = 0; r == 0 && round < ROUNDS_MAX; round++) {
 		r = ipk_tx_begin(&tx, me);
 		if (r < 0)
-			return explain(&tx, r, err);
+			break;
 		r = fn(&tx, arg);
 		if (r >= 0 && tx.error)
 			r = tx.error;
-		if (r >= 0 || !tx.need)
+		if (r >= 0) {
+			int r2 = ipk_tx_settle(&tx);
+
+			if (r2 == 0)
+				r2 = ipk_tx_commit(&tx);
+			if (r2 == 0)
+				punch(&tx);
+			else
+				r = r2;
+			break;
+		}
+		if (!tx.need)
 			break;
 		r = ipk_grow_locked(me, ipk_align_up(tx.need, IPK_PAGE) / IPK_PAGE, 0, err);
-		if (r < 0)
-			return r;
-		r = -ENOSPC;
 	}
-	if (r >= 0) {
-		int r2 = ipk_tx_settle(&tx);
-
-		if (r2 == 0)
-			r2 = ipk_tx_commit(&tx);
-		if (r2 < 0)
-			r = r2;
-		else
-			punch(&tx);
-	}
-	return r < 0 && r == tx.error ? explain(&tx, r, err) : r;
+	/* What fn or the growth explained is more to the point. */
+	if (r < 0 && r != -EXFULL && err && !err->code)
+		explain(me->seg, &tx, r, err);
+	return r;
 }
 
 int ipk_tx_run(struct ipk_self *me, int (*fn)(struct ipk_tx *tx, void *arg), void *arg,
@@ -199,6 +195,8 @@ int ipk_tx_run(struct ipk_self *me, int (*fn)(struct ipk_tx *tx, void *arg), voi
 	u64 *lock = &ipk_header(me->seg)->lock;
 	int r = ipk_lock(me, lock, deadline);
 
+	if (err)
+		err->code = 0;
 	if (r < 0)
 		return ipk_error_set(err, r, "segment %s: its lock: %s", me->seg->name,
 				     ipk_strerror(r));
