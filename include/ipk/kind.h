@@ -59,7 +59,7 @@ enum ipk_arg_type {
 struct ipk_arg {
 	const char *name; /* as an option: --name */
 	enum ipk_arg_type type;
-	uint64_t min, max; /* U64 */
+	uint64_t min, max; /* U64; max 0: none */
 	const char *value; /* default as text, or NULL: must be given (positional) or absent (option) */
 	const char *words; /* WORD */
 	const char *help;
@@ -202,8 +202,10 @@ const struct ipk_kind *ipk_kind_by_id(uint16_t id);
 const struct ipk_op *ipk_kind_op(const struct ipk_kind *kind, const char *verb);
 
 /*
- * Creates an object. params: name/value pairs as text, checked against kind->params; "type" and
- * "key" are always known. -EEXIST, -EINVAL (err names the option), -ENOSPC, -EMSGSIZE.
+ * Creates an object. params: name/value pairs as text, checked against kind->params; "type" and, where
+ * the kind has keys, "key" are always known; the last of two counts. What the first seven of
+ * kind->params were given as numbers is kept in the object's opts[] (WORD: which one, from 0).
+ * -EEXIST, -EINVAL (err names the option), -ENOSPC, -EMSGSIZE.
  */
 struct ipk_param {
 	const char *name;
@@ -216,11 +218,19 @@ int ipk_object_new(struct ipk_segment *seg, const char *name, const char *kind,
 int ipk_arg_parse(const struct ipk_arg *spec, const char *text, size_t len,
 		  struct ipk_argval *ret_val, struct ipk_error *err);
 
-/* Sizes "4096" "64KiB" "64K" "10MB" "1GiB"; durations "250us" "20ms" "2s" "1m". Saturate never. */
+/*
+ * Sizes "4096" "64KiB" "64K" (the same) "10MB" (10^6) "1.5GiB"; durations "250us" "20ms" "0.5s" "1m",
+ * and a bare number only when it is 0. -EINVAL, -ERANGE: never saturated. What is finer than a
+ * nanosecond is rounded up; a part of a byte is refused.
+ */
 int ipk_parse_size(const char *text, size_t len, uint64_t *ret_size);
 int ipk_parse_duration(const char *text, size_t len, int64_t *ret_ns);
 
-/* REF = SEGMENT[/OBJECT[/KEY]] split; strings are private copies. */
+/*
+ * REF = SEGMENT[/OBJECT[/KEY]] split; strings are private copies. A SEGMENT that begins with "/", "./"
+ * or "../" ends at the first part that ends in .ipk and is not a directory (a file yet to be created
+ * is none), or is /proc/PID/fd/N. -EINVAL with err for names that break the rules.
+ */
 struct ipk_ref {
 	char *segment; /* name or path */
 	char *object; /* or NULL */
@@ -230,10 +240,13 @@ struct ipk_ref {
 int ipk_ref_parse(const char *text, struct ipk_ref *ret_ref, struct ipk_error *err);
 void ipk_ref_free(struct ipk_ref *ref);
 
-/* Parses a KEY of an INDEXED kind: "7", "0..10", "3..", "..5"; *ret_to == UINT64_MAX: to the end. */
+/*
+ * Parses a KEY of an INDEXED kind: "7", "0..10", "3..", "..5", ".."; *ret_to == UINT64_MAX: to the end.
+ * -EINVAL also when it runs backwards, -ERANGE beyond 64 bits.
+ */
 int ipk_range_parse(const char *key, size_t len, uint64_t *ret_from, uint64_t *ret_to, bool *ret_one);
 
-/* Holders and waiters of an object, as participants. */
+/* Holders and waiters of an object, as participants. What nobody owns has pid 0, state "nobody". */
 int ipk_object_holders(const struct ipk_object_view *o,
 		       int (*fn)(void *arg, const struct ipk_participant_info *p, const char *role,
 				 uint64_t count),
