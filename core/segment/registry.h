@@ -79,6 +79,8 @@ void ipk_holder_set_pid(struct ipk_segment *seg, u32 slot, u32 pid);
 
 /* ---- wait.c, for lock.c and registry.c ------------------------------------------------------ */
 
+extern i64 ipk_wait_backstop; /* ns that a sleep lasts at most; for tests */
+
 /* Notes whom to watch: reg_ev, live words. Before anything else of a sleep. */
 void ipk_wait_watch(struct ipk_self *me, struct ipk_waiter *w);
 /*
