@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: MIT */
+/* What must hold between the segment's own words. The kinds check the insides of their objects. */
+#include <stdlib.h>
+
+#include "segment/dir.h"
+#include "segment/heap.h"
+#include "segment/image.h"
+#include "segment/map.h"
+
+typedef unsigned long long ull;
+
+/* ---- totals and free lists --------------------------------------------------------------------- */
+
+static void check_totals(struct ipk_image *im)
+{
+	u64 used = 0, meta = 0, i;
+	struct ipk_image_run *run;
+
+	for (i = 0; i < im->nruns; i++) {
+		run = &im->run[i];
+		if (run->type == IPK_PG_RUN)
+			used += (u64)run->len * IPK_PAGE;
+		else if (run->type == IPK_PG_META)
+			meta += run->len;
+		else if (run->type == IPK_PG_SLAB)
+			used += (u64)__builtin_popcountll(run->map) * ipk_class_size[run->cls];
+		else if (i && im->run[i - 1].type == IPK_PG_FREE)
+			ipk_image_finding(im, "pages", "free runs at %u and %u are not joined",
+					  im->run[i - 1].page, run->page);
+	}
+	if (used != im->h.used)
+		ipk_image_finding(im, "header", "used is %llu, in use are %llu bytes", (ull)im->h.used,
+				  (ull)used);
+	if (meta != im->h.meta_pages)
+		ipk_image_finding(im, "header", "meta pages are %llu, there are %llu",
+				  (ull)im->h.meta_pages, (ull)meta);
+}
+
+/* Is run at home in that list? */
+static bool belongs(const struct ipk_image_run *run, bool slab, u32 list)
+{
+	if (slab)
+		return run->type == IPK_PG_SLAB && run->cls == list &&
+		       (run->flags & IPK_PGF_LISTED);
+	return run->type == IPK_PG_FREE && ipk_log2(run->len) == list;
+}
+
+static void check_list(struct ipk_image *im, u64 first, bool slab, u32 list)
+{
+	const char *what = slab ? "small blocks" : "free runs";
+	struct ipk_image_run *run;
+	u64 page = first, prev = 0;
+
+	while (page) {
+		run = ipk_image_run(im, page);
+		if (!run || run->page != page || !belongs(run, slab, list)) {
+			ipk_image_finding(im, "lists", "list %u of %s holds page %llu, which is not", list,
+					  what, (ull)page);
+			return;
+		}
+		if (run->seen) {
+			ipk_image_finding(im, "lists", "list %u of %s comes twice to page %llu", list, what,
+					  (ull)page);
+			return;
+		}
+		run->seen = true;
+		if (ipk_pg_prev(run->link) != prev)
+			ipk_image_finding(im, "lists", "list %u of %s: page %llu has the wrong predecessor",
+					  list, what, (ull)page);
+		prev = page;
+		page = ipk_pg_next(run->link);
+	}
+}
+
+static void check_lists(struct ipk_image *im)
+{
+	struct ipk_image_run *run;
+	u64 i;
+	u32 k;
+
+	for (k = 0; k < IPK_BINS; k++) {
+		check_list(im, im->h.bins[k], false, k);
+		if ((im->h.bin_map >> k & 1) != (im->h.bins[k] != 0))
+			ipk_image_finding(im, "lists", "the map of lists is wrong about list %u", k);
+	}
+	if (im->h.bin_map >> IPK_BINS)
+		ipk_image_finding(im, "lists", "the map of lists names lists that do not exist");
+	for (k = 0; k < IPK_CLASSES; k++)
+		check_list(im, im->h.partial[k], true, k);
+	for (i = 0; i < im->nruns; i++) {
+		run = &im->run[i];
+		if (run->type == IPK_PG_FREE && !run->seen)
+			ipk_image_finding(im, "lists", "the free run at page %u is in no list", run->page);
+		if (run->type != IPK_PG_SLAB)
+			continue;
+		if ((run->map != ipk_class_full(run->cls)) != !!(run->flags & IPK_PGF_LISTED))
+			ipk_image_finding(im, "lists", "page %u of small blocks is wrongly listed",
+					  run->page);
+		else if ((run->flags & IPK_PGF_LISTED) && !run->seen)
+			ipk_image_finding(im, "lists", "page %u of small blocks is in no list", run->page);
+	}
+}
+
+/* ---- the segment's own pages ------------------------------------------------------------------- */
+
+static struct ipk_image_run *meta(struct ipk_image *im, u64 page, const char *where)
+{
+	struct ipk_image_run *run = ipk_image_run(im, page);
+
+	if (run && run->type == IPK_PG_META) {
+		run->seen = true;
+		return run;
+	}
+	ipk_image_finding(im, where, "page %llu is not the segment's own", (ull)page);
+	return NULL;
+}
+
+static void whole_meta(struct ipk_image *im, u64 page, u64 len, const char *where)
+{
+	struct ipk_image_run *run = meta(im, page, where);
+
+	if (run && (run->page != page || run->len != len))
+		ipk_image_finding(im, where, "pages %llu to %llu are a run of %u at %u", (ull)page,
+				  (ull)(page + len - 1), run->len, run->page);
+}
+
+static void check_registry(struct ipk_image *im)
+{
+	u64 slots[IPK_REG_PER_PAGE], n = im->h.nslots, k, i;
+
+	if (n < IPK_FIRST_SLOTS || n > IPK_SLOTS_MAX) {
+		ipk_image_finding(im, "registry", "it has %llu slots", (ull)n);
+		return;
+	}
+	for (k = 0; k * IPK_REG_PER_PAGE < n; k++) {
+		if (im->h.reg[k] >= im->npages ||
+		    ipk_view_read(im->view, im->h.reg[k] * IPK_PAGE, slots, sizeof(slots)) < 0) {
+			ipk_image_finding(im, "registry", "page %llu of it cannot be", (ull)k);
+			return;
+		}
+		meta(im, im->h.reg[k], "registry");
+		for (i = 0; i < IPK_REG_PER_PAGE && k * IPK_REG_PER_PAGE + i < n; i++)
+			meta(im, slots[i], "registry");
+	}
+}
+
+/* ---- directory and objects --------------------------------------------------------------------- */
+
+/* The header of an object at off; its block is claimed. False: nothing can be said of it. */
+static bool check_object(struct ipk_image *im, u64 off, u32 state, struct ipk_object *o)
+{
+	int r = ipk_view_read(im->view, off, o, sizeof(*o));
+
+	if (r < 0 || o->magic != IPK_OBJ_MAGIC) {
+		ipk_image_finding(im, "directory", "no object at %llu", (ull)off);
+		return false;
+	}
+	o->name[sizeof(o->name) - 1] = '\0';
+	r = ipk_image_claim(im, off, o->size);
+	if (r < 0)
+		ipk_image_finding(im, "directory", "object at %llu: its block %s", (ull)off,
+				  r == -EEXIST ? "belongs to two" :
+				  r == -ENOENT ? "is not in use" :
+						 "is too small");
+	if (!ipk_object_name_ok(o->name) ||
+	    o->hash != ipk_name_hash(o->name, strnlen(o->name, sizeof(o->name))))
+		ipk_image_finding(im, "directory", "object at %llu: its name is damaged", (ull)off);
+	if (IPK_OBJ_STATE(o->state) != state)
+		ipk_image_finding(im, "directory", "object at %llu is in state %llu", (ull)off,
+				  (ull)o->state);
+	if (o->id == 0 || o->id >= im->h.next_id)
+		ipk_image_finding(im, "directory", "object at %llu has number %llu of %llu", (ull)off,
+				  (ull)o->id, (ull)im->h.next_id);
+	return r == 0;
+}
+
+static int compare(const void *a, const void *b)
+{
+	u64 x = *(const u64 *)a, y = *(const u64 *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+struct table {
+	u64 *slot, *hash; /* hash: of the live ones, for finding two of one name */
+	u64 cap, live, tombs;
+};
+
+/* Looks at every slot, beginning behind an empty one, so that what precedes a name is known. */
+static void check_slots(struct ipk_image *im, struct table *t)
+{
+	u64 mask = t->cap - 1, start = 0, empty, i, at, e;
+	struct ipk_object o;
+
+	while (start < mask && t->slot[start])
+		start++;
+	empty = start;
+	if (t->slot[start])
+		ipk_image_finding(im, "directory", "no slot is empty");
+	for (i = 1; i <= t->cap; i++) {
+		at = (start + i) & mask;
+		e = t->slot[at];
+		if (e == 0)
+			empty = at;
+		t->tombs += e == IPK_DIR_TOMB;
+		if (e <= IPK_DIR_TOMB || !check_object(im, ipk_dir_off(e), IPK_OBJ_LIVE, &o))
+			continue;
+		t->hash[t->live++] = o.hash;
+		if (e >> 40 != o.hash >> 40 ||
+		    ((at - (o.hash & mask)) & mask) >= ((at - empty) & mask ? (at - empty) & mask : t->cap))
+			ipk_image_finding(im, "directory", "%.63s cannot be found at slot %llu", o.name,
+					  (ull)at);
+	}
+	qsort(t->hash, t->live, sizeof(*t->hash), compare);
+	for (i = 1; i < t->live; i++) {
+		if (t->hash[i] == t->hash[i - 1])
+			ipk_image_finding(im, "directory", "two objects have one name");
+	}
+}
+
+static int check_directory(struct ipk_image *im)
+{
+	u32 log2 = ipk_dir_log2(im->h.dir);
+	struct table t = {.cap = UINT64_C(1) << (log2 & 63)};
+	int r = 0;
+
+	if (log2 < IPK_DIR_LOG2_MIN || log2 > IPK_DIR_LOG2_MAX ||
+	    8 * t.cap > ipk_view_size(im->view)) {
+		ipk_image_finding(im, "directory", "it has 2^%u slots", log2);
+		return 0;
+	}
+	whole_meta(im, ipk_dir_page(im->h.dir), 8 * t.cap / IPK_PAGE, "directory");
+	t.slot = calloc(t.cap, 8);
+	t.hash = calloc(t.cap, 8);
+	if (!t.slot || !t.hash)
+		r = -ENOMEM;
+	else if (ipk_view_read(im->view, ipk_dir_page(im->h.dir) * IPK_PAGE, t.slot, 8 * t.cap) < 0)
+		ipk_image_finding(im, "directory", "it lies outside");
+	else
+		check_slots(im, &t);
+	if (r == 0 && (t.live != im->h.dir_live || t.live != im->h.objects))
+		ipk_image_finding(im, "directory", "%llu names; the header counts %llu, and %llu objects",
+				  (ull)t.live, (ull)im->h.dir_live, (ull)im->h.objects);
+	if (r == 0 && t.tombs != im->h.dir_tombs)
+		ipk_image_finding(im, "directory", "%llu tombstones; the header counts %llu",
+				  (ull)t.tombs, (ull)im->h.dir_tombs);
+	free(t.slot);
+	free(t.hash);
+	return r;
+}
+
+static void check_zombies(struct ipk_image *im)
+{
+	u64 off = im->h.zombies;
+	struct ipk_object o;
+
+	while (off) { /* ends: each step claims a block */
+		if (!check_object(im, off, IPK_OBJ_REMOVED, &o))
+			return;
+		off = o.zombie;
+	}
+}
+
+int ipk_image_check(struct ipk_image *im)
+{
+	int r;
+
+	if (im->whole) {
+		check_totals(im);
+		check_lists(im);
+	}
+	whole_meta(im, 0, 2, "header");
+	whole_meta(im, 2, IPK_FIRST_SLOTS, "registry");
+	whole_meta(im, im->h.table, im->npages - im->h.table, "pages");
+	check_registry(im);
+	r = check_directory(im);
+	if (r < 0)
+		return r;
+	check_zombies(im);
+	return im->findings;
+}
