@@ -4,6 +4,7 @@
 /* How many runs of the list that may hold a fit are looked at; and once more before growing. */
 #define SEARCH_FEW 4u
 #define SEARCH_MANY 64u
+#define TABLE_MOVES 64 /* a segment cannot double more often than that */
 
 static struct ipk_page *entry(struct ipk_tx *tx, u64 page)
 {
@@ -353,26 +354,42 @@ int ipk_tx_settle(struct ipk_tx *tx)
 	return tx->error;
 }
 
+/* Of a copy of the entry of off's page. */
+static u64 size_by_entry(u64 off, u64 w, u64 map, u64 pages_behind)
+{
+	u32 size, i;
+
+	if (ipk_pg_type(w) == IPK_PG_RUN && off % IPK_PAGE == 0)
+		return ipk_pg_len(w) <= pages_behind ? ipk_pg_len(w) * IPK_PAGE : 0;
+	if (ipk_pg_type(w) != IPK_PG_SLAB || ipk_pg_class(w) >= IPK_CLASSES)
+		return 0;
+	size = ipk_class_size[ipk_pg_class(w)];
+	i = (u32)(off % IPK_PAGE) / size;
+	if (off % IPK_PAGE % size || i >= ipk_class_count(ipk_pg_class(w)) || !(map >> i & 1))
+		return 0;
+	return size;
+}
+
 u64 ipk_block_size(struct ipk_segment *seg, u64 off)
 {
 	struct ipk_header *h = ipk_header(seg);
-	u64 table = ipk_ld(&h->table, acquire), page = off / IPK_PAGE, w; /* pairs with COMMIT */
+	u64 table, page = off / IPK_PAGE, w, map;
 	struct ipk_page *e;
+	int i;
 
-	if (table > IPK_PAGES_MAX || page >= table)
-		return 0;
-	e = ipk_at(seg, table * IPK_PAGE + page * sizeof(*e), sizeof(*e), 8);
-	if (!e)
-		return 0;
-	w = ipk_ld(&e->w, relaxed);
-	if (ipk_pg_type(w) == IPK_PG_RUN && off % IPK_PAGE == 0)
-		return ipk_pg_len(w) <= table - page ? ipk_pg_len(w) * IPK_PAGE : 0;
-	if (ipk_pg_type(w) == IPK_PG_SLAB && ipk_pg_class(w) < IPK_CLASSES) {
-		u32 size = ipk_class_size[ipk_pg_class(w)], i = (u32)(off % IPK_PAGE) / size;
-
-		if (off % IPK_PAGE % size == 0 && i < ipk_class_count(ipk_pg_class(w)) &&
-		    (ipk_ld(&e->map, relaxed) >> i & 1))
-			return size;
+	for (i = 0; i < TABLE_MOVES; i++) {
+		table = ipk_ld(&h->table, acquire); /* pairs with COMMIT */
+		if (table > IPK_PAGES_MAX || page >= table)
+			return 0;
+		e = ipk_at(seg, table * IPK_PAGE + page * sizeof(*e), sizeof(*e), 8);
+		if (!e)
+			return 0;
+		w = ipk_ld(&e->w, relaxed);
+		map = ipk_ld(&e->map, relaxed);
+		/* A growth may have moved the table and somebody else have got its memory. */
+		ipk_fence(acquire);
+		if (ipk_ld(&h->table, relaxed) == table)
+			return size_by_entry(off, w, map, table - page);
 	}
 	return 0;
 }

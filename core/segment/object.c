@@ -238,6 +238,7 @@ static int find_and_list(struct ipk_segment *seg, struct ipk_self *me, struct ip
 		if (*ret_new) {
 			ipk_uses_drop(me, off);
 			ipk_obj_unlisted(me, off);
+			*ret_new = false;
 		}
 	}
 	return r < 0 ? r : -ENOENT;
@@ -270,7 +271,8 @@ int ipk_obj_open(struct ipk_segment *seg, const char *name, u16 kind, u16 versio
 	struct ipk_locate l;
 	struct ipk_obj *obj;
 	bool fresh = false;
-	int r = 0;
+	u64 off = 0;
+	int r = 0, i;
 
 	if (!ipk_object_name_ok(name))
 		return ipk_error_set(err, -ENOENT, "no object %s/%.80s", seg->name, name);
@@ -283,18 +285,24 @@ int ipk_obj_open(struct ipk_segment *seg, const char *name, u16 kind, u16 versio
 	obj = calloc(1, handle_size);
 	if (!obj)
 		return ipk_error_set(err, -ENOMEM, "out of memory");
-	r = find_and_list(seg, me, &l, &fresh);
-	if (r == -ENOENT)
-		ipk_error_set(err, r, "no object %s/%s", seg->name, name);
-	else if (r < 0)
-		ipk_error_set(err, r, "segment %s: the directory is damaged", seg->name);
-	if (r < 0)
-		goto fail;
-	r = ipk_obj_bind(seg, l.off, obj);
-	if (r < 0)
-		ipk_error_set(err, r, "%s/%s is damaged; see ipcctl fsck", seg->name, name);
-	else
-		r = check_kind(obj, kind, version, min_body, name, err);
+	for (i = 0; i < RETRIES; i++) {
+		r = find_and_list(seg, me, &l, &fresh);
+		if (r == -ENOENT)
+			ipk_error_set(err, r, "no object %s/%s", seg->name, name);
+		else if (r < 0)
+			ipk_error_set(err, r, "segment %s: the directory is damaged", seg->name);
+		if (r < 0)
+			break;
+		off = l.off;
+		r = ipk_obj_bind(seg, off, obj);
+		if (r == 0)
+			r = check_kind(obj, kind, version, min_body, name, err);
+		else
+			ipk_error_set(err, r, "%s/%s is damaged; see ipcctl fsck", seg->name, name);
+		/* A reader lists nothing: what he found may have been freed under him. */
+		if (me || (ipk_obj_locate(seg, NULL, &l) == 0 && l.off == off))
+			break;
+	}
 	if (r < 0)
 		goto unlist;
 	obj->opener = me;
@@ -310,10 +318,9 @@ int ipk_obj_open(struct ipk_segment *seg, const char *name, u16 kind, u16 versio
 	return 0;
 unlist:
 	if (me && fresh) {
-		ipk_uses_drop(me, l.off);
-		ipk_obj_unlisted(me, l.off);
+		ipk_uses_drop(me, off);
+		ipk_obj_unlisted(me, off);
 	}
-fail:
 	free(obj);
 	return r;
 }
@@ -431,12 +438,11 @@ int ipk_object_rename(struct ipk_segment *seg, const char *from, const char *to,
 
 /* ---- walking ----------------------------------------------------------------------------------- */
 
-int ipk_obj_each(struct ipk_segment *seg, int (*fn)(void *arg, u64 off), void *arg)
+/* 1: the table was replaced meanwhile. */
+static int each_in(struct ipk_segment *seg, u64 word, int (*fn)(void *arg, u64 off), void *arg,
+		   int *ret_fn)
 {
-	struct ipk_header *h = ipk_header(seg);
-	u64 word = ipk_ld(&h->dir, acquire), n, i, entry, *slots, off; /* pairs with COMMIT */
-	struct ipk_object *o;
-	int r;
+	u64 n, i, entry, *slots;
 
 	if (ipk_dir_log2(word) < IPK_DIR_LOG2_MIN || ipk_dir_log2(word) > IPK_DIR_LOG2_MAX ||
 	    ipk_dir_page(word) > IPK_PAGES_MAX)
@@ -447,14 +453,31 @@ int ipk_obj_each(struct ipk_segment *seg, int (*fn)(void *arg, u64 off), void *a
 		return -EBADMSG;
 	for (i = 0; i < n; i++) {
 		entry = ipk_ld(&slots[i], acquire); /* pairs with COMMIT */
-		if (entry <= IPK_DIR_TOMB)
-			continue;
-		r = fn(arg, ipk_dir_off(entry));
-		if (r != 0)
-			return r;
-		if (ipk_ld(&h->dir, acquire) != word)
-			return ipk_obj_each(seg, fn, arg);
+		ipk_fence(acquire); /* the table's memory was not reused before */
+		if (ipk_ld(&ipk_header(seg)->dir, relaxed) != word)
+			return 1;
+		if (entry > IPK_DIR_TOMB) {
+			*ret_fn = fn(arg, ipk_dir_off(entry));
+			if (*ret_fn != 0)
+				return 0;
+		}
 	}
+	return 0;
+}
+
+int ipk_obj_each(struct ipk_segment *seg, int (*fn)(void *arg, u64 off), void *arg)
+{
+	struct ipk_header *h = ipk_header(seg);
+	struct ipk_object *o;
+	u64 off;
+	int r = 1, r_fn = 0;
+	u32 i;
+
+	/* Whoever comes twice is no harm to those who call this. */
+	for (i = 0; r == 1 && i < RETRIES; i++)
+		r = each_in(seg, ipk_ld(&h->dir, acquire), fn, arg, &r_fn);
+	if (r != 0 || r_fn != 0)
+		return r < 0 ? r : r ? -EAGAIN : r_fn;
 	for (off = ipk_ld(&h->zombies, acquire), i = 0; off && i < IPK_ZOMBIES_MAX; i++) {
 		o = ipk_at(seg, off, sizeof(*o), IPK_LINE);
 		if (!o)

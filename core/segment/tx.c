@@ -78,7 +78,9 @@ static void apply(struct ipk_segment *seg, const struct ipk_journal_entry *e, u6
 	u64 i;
 
 	for (i = 0; i < n; i++)
-		ipk_st((u64 *)(void *)(seg->base + e[i].off), e[i].val, relaxed);
+		/* Release: who sees one of them sees those before it, for what they mean together
+		 * (the directory names a block: it is in use). Pairs with look-ups' acquire. */
+		ipk_st((u64 *)(void *)(seg->base + e[i].off), e[i].val, release);
 }
 
 int ipk_tx_commit(struct ipk_tx *tx)
