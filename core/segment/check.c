@@ -149,6 +149,7 @@ static void check_registry(struct ipk_image *im)
 /* The header of an object at off; its block is claimed. False: nothing can be said of it. */
 static bool check_object(struct ipk_image *im, u64 off, u32 state, struct ipk_object *o)
 {
+	struct ipk_object_view whole;
 	int r = ipk_view_read(im->view, off, o, sizeof(*o));
 
 	if (r < 0 || o->magic != IPK_OBJ_MAGIC) {
@@ -165,6 +166,10 @@ static bool check_object(struct ipk_image *im, u64 off, u32 state, struct ipk_ob
 	if (!ipk_object_name_ok(o->name) ||
 	    o->hash != ipk_name_hash(o->name, strnlen(o->name, sizeof(o->name))))
 		ipk_image_finding(im, "directory", "object at %llu: its name is damaged", (ull)off);
+	else if (ipk_view_object_at(im->view, off, &whole) < 0)
+		ipk_image_finding(im, "directory", "object at %llu: its header is damaged", (ull)off);
+	else
+		ipk_object_view_free(&whole);
 	if (IPK_OBJ_STATE(o->state) != state)
 		ipk_image_finding(im, "directory", "object at %llu is in state %llu", (ull)off,
 				  (ull)o->state);

@@ -206,6 +206,19 @@ int ipk_image_load(struct ipk_view *view, struct ipk_image *ret_image,
 	return r;
 }
 
+int ipk_image_glance(struct ipk_view *view, struct ipk_image *ret_image,
+		     void (*fn)(void *arg, const char *where, const char *what), void *arg)
+{
+	struct ipk_image im = {.view = view, .fn = fn, .arg = arg};
+	int r = load_once(&im);
+
+	if (r < 0)
+		ipk_image_free(&im);
+	else
+		*ret_image = im;
+	return r;
+}
+
 void ipk_image_free(struct ipk_image *image)
 {
 	free(image->run);

@@ -46,6 +46,9 @@ int ipk_image_load(struct ipk_view *view, struct ipk_image *ret_image,
 		   void (*fn)(void *arg, const char *where, const char *what), void *arg);
 /* Has the segment changed since? Then what was found meanwhile may be a mixture of two instants. */
 bool ipk_image_changed(const struct ipk_image *image);
+/* The same of no one instant: one look, whatever changes meanwhile; its findings may be mistaken. */
+int ipk_image_glance(struct ipk_view *view, struct ipk_image *ret_image,
+		     void (*fn)(void *arg, const char *where, const char *what), void *arg);
 void ipk_image_free(struct ipk_image *image);
 
 /* Checks all but objects' contents; returns the number of findings so far, or -errno. */

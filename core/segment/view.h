@@ -10,5 +10,7 @@
 int ipk_view_header(struct ipk_view *view, struct ipk_header *ret_h);
 /* True while a committed change waits in the journal; sees one that came since the last read. */
 bool ipk_view_in_flux(struct ipk_view *view);
+/* The object whose header lies at off, live or removed: for checking. -EBADMSG: its header is not. */
+int ipk_view_object_at(struct ipk_view *view, u64 off, struct ipk_object_view *ret_object);
 
 #endif

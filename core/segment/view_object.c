@@ -73,6 +73,17 @@ static int read_object(struct ipk_view *view, u64 off, struct ipk_object *o,
 	return r;
 }
 
+int ipk_view_object_at(struct ipk_view *view, u64 off, struct ipk_object_view *ret_object)
+{
+	struct ipk_object_view found;
+	struct ipk_object o;
+	int r = read_object(view, off, &o, &found);
+
+	if (r == 0)
+		*ret_object = found;
+	return r;
+}
+
 void ipk_object_view_free(struct ipk_object_view *object)
 {
 	free(object->type);
@@ -240,8 +251,10 @@ static int listed_object(struct ipk_view *view, const struct table *t, u64 slot,
 		return -ENOENT;
 	/* The table was replaced or the entry is gone: does its name still lead there? */
 	r = ipk_view_object(view, ret->name, &now, NULL);
-	if (r == 0 && (now.off != ret->off || now.id != ret->id))
+	if (r == 0 && (now.off != ret->off || now.id != ret->id)) {
+		ipk_object_view_free(&now);
 		r = -ENOENT;
+	}
 	ipk_object_view_free(ret);
 	if (r == 0)
 		*ret = now;
