@@ -173,9 +173,10 @@ struct ipk_kind {
 	int (*attach)(struct ipk_segment *seg, const char *name, void **ret_handle,
 		      struct ipk_error *err);
 	void (*detach)(void *handle);
-	/* frees the blocks besides the header's, in as many transactions as it takes; re-runnable */
-	/* the four of struct ipk_obj_hooks (core/segment/segment.h): */
+	/* the four of struct ipk_obj_hooks (core/segment/segment.h); destroy, recover and wake may be
+	 * NULL where there is nothing to do: */
 	bool (*attachable)(struct ipk_obj *obj);
+	/* frees the blocks besides the header's, in as many transactions as it takes; re-runnable */
 	int (*destroy)(struct ipk_obj *obj);
 	/* after a death: mends each word whose owner is dead; re-runnable by any number at once */
 	int (*recover)(struct ipk_obj *obj);
@@ -191,7 +192,7 @@ struct ipk_kind {
 		    void *arg); /* by KEY; -ENOENT, -ERANGE */
 	int (*value)(const struct ipk_object_view *o, struct ipk_buf *text); /* VALUE kinds: one line */
 	int (*raw)(const struct ipk_object_view *o, struct ipk_buf *bytes);
-	int (*holders)(const struct ipk_object_view *o, ipk_holder_fn *fn, void *arg);
+	int (*holders)(const struct ipk_object_view *o, ipk_holder_fn *fn, void *arg); /* or NULL */
 	int (*check)(const struct ipk_object_view *o, struct ipk_checker *c);
 };
 
