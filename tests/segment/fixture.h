@@ -81,6 +81,15 @@ static inline void nap(void)
 	nanosleep(&(struct timespec){.tv_nsec = 200000}, NULL);
 }
 
+/* For a child that the test's end would not kill: it gives up when the test has. */
+static inline void nap_until(u32 *flag)
+{
+	i64 end = ipk_now() + 2 * LIMIT_NS;
+
+	while (!ipk_ld(flag, acquire) && ipk_now() < end)
+		nap();
+}
+
 /* Memory that parent and children share, zeroed; not a segment. */
 static inline void *shared(size_t size)
 {

@@ -283,8 +283,7 @@ static void grandchild_of_a_user(void)
 	must(me->slot != family->slot);
 	family->child_slot = me->slot;
 	ipk_st(&family->child_ready, 1u, release);
-	while (!ipk_ld(&family->stop, acquire))
-		nap();
+	nap_until(&family->stop);
 	ipk_segment_close(family->seg);
 	_exit(0);
 }
@@ -503,8 +502,7 @@ static void acquire_for_a_command(void *arg)
 	pid = fork();
 	if (pid == 0) {
 		prctl(PR_SET_PDEATHSIG, 0);
-		while (!ipk_ld(&l->stop, acquire))
-			nap();
+		nap_until(&l->stop);
 		_exit(0);
 	}
 	l->inheritor = pid;
