@@ -144,6 +144,8 @@ int cli_mount(struct cli *c);
 int cli_umount(struct cli *c);
 int cli_help(struct cli *c);
 int cli_schema(struct cli *c);
+/* What help says of a verb or a kind, as JSON. */
+void cli_schema_help(struct cli *c, const struct cli_command *cmd, const struct ipk_kind *k);
 int cli_completion(struct cli *c);
 int cli_complete(struct cli *c);
 

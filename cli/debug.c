@@ -335,7 +335,7 @@ static int hex_rows(struct cli *c, struct ipk_view *view, uint64_t from, uint64_
 static int raw_bytes(struct cli *c, struct ipk_view *view, uint64_t from, uint64_t size)
 {
 	char block[4096];
-	uint64_t off, n;
+	uint64_t off, n = 0;
 	int r;
 
 	for (off = from; off < from + size; off += n) {
@@ -345,6 +345,33 @@ static int raw_bytes(struct cli *c, struct ipk_view *view, uint64_t from, uint64
 			return r;
 		cli_put(c, block, n);
 		cli_end_record(c);
+		if (c->out->error || cli_interrupted())
+			return -ECANCELED;
+	}
+	return 0;
+}
+
+/* One JSON record for 16 bytes. */
+static int json_rows(struct cli *c, struct ipk_view *view, uint64_t from, uint64_t size)
+{
+	unsigned char row[16];
+	uint64_t off, n;
+	unsigned i;
+	int r;
+
+	for (off = from; off < from + size; off += n) {
+		struct ipk_buf b = { 0 };
+
+		n = size - (off - from) < 16 ? size - (off - from) : 16;
+		r = ipk_view_read(view, off, row, n);
+		if (r < 0)
+			return r;
+		ipk_buf_printf(&b, "{\"v\":1,\"offset\":%llu,\"hex\":\"", (unsigned long long)off);
+		for (i = 0; i < n; i++)
+			ipk_buf_printf(&b, "%02x", row[i]);
+		ipk_buf_str(&b, "\"}");
+		cli_json(c, b.data, b.len);
+		ipk_buf_free(&b);
 		if (c->out->error || cli_interrupted())
 			return -ECANCELED;
 	}
@@ -363,6 +390,17 @@ static int typed_item(void *arg, const struct ipk_item *item)
 	struct ipk_buf b = { 0 };
 	uint64_t i;
 
+	if (t->c->opt.json) {
+		ipk_render_item(&b, item, t->ob->type, t->ob->key_type, IPK_RENDER_META);
+		b.len -= b.len > 0; /* the brace */
+		ipk_buf_str(&b, ",\"hex\":\"");
+		for (i = 0; i < item->len; i++)
+			ipk_buf_printf(&b, "%02x", data[i]);
+		ipk_buf_str(&b, "\"}");
+		cli_json(t->c, b.data, b.len);
+		ipk_buf_free(&b);
+		return t->c->out->error || cli_interrupted() ? -ECANCELED : 0;
+	}
 	if (item->key && t->ob->key_type)
 		ipk_value_print(t->ob->key_type, item->key, item->key_len, IPK_VALUE_JSON, &b);
 	else
@@ -394,6 +432,24 @@ static int typed_object(void *arg, const struct ipk_object_view *o)
 	return 0;
 }
 
+static void typed_header(struct cli *c, const struct ipk_object_view *o)
+{
+	struct cli_record rec;
+	struct ipk_visitor *v = &rec.render.visitor;
+
+	cli_record_begin(&rec, c);
+	v->str(v, "name", o->name);
+	v->u64(v, "kind", o->kind);
+	v->u64(v, "version", o->version);
+	v->u64(v, "id", o->id);
+	v->str(v, "type", o->type);
+	v->u64(v, "offset", o->off);
+	v->u64(v, "bytes", o->size);
+	v->u64(v, "body", o->body);
+	v->u64(v, "body_bytes", o->body_size);
+	cli_record_end(&rec);
+}
+
 static int typed(struct cli *c, struct cli_object *ob)
 {
 	static const struct cli_column cols[] = { { "OFFSET", CLI_COL_RIGHT }, { "BYTES", CLI_COL_RIGHT },
@@ -410,13 +466,10 @@ static int typed(struct cli *c, struct cli_object *ob)
 		cli_table_end(&t);
 		return r;
 	}
-	cli_printf(c, "object %s at %llu, %llu bytes; body at %llu, %llu bytes\n", ob->o.name,
-		   (unsigned long long)ob->o.off, (unsigned long long)ob->o.size,
-		   (unsigned long long)ob->o.body, (unsigned long long)ob->o.body_size);
-	cli_printf(c, "kind %u version %u id %llu type %s\n", ob->o.kind, ob->o.version,
-		   (unsigned long long)ob->o.id, ob->o.type);
+	typed_header(c, &ob->o);
 	if (!ob->kind || !ob->kind->items)
-		return hex_rows(c, ob->view, ob->o.body, ob->o.body_size);
+		return c->opt.json ? json_rows(c, ob->view, ob->o.body, ob->o.body_size) :
+				     hex_rows(c, ob->view, ob->o.body, ob->o.body_size);
 	return ob->kind->items(&ob->o, 0, UINT64_MAX, typed_item, &arg);
 }
 
@@ -434,6 +487,8 @@ int cli_hexdump(struct cli *c)
 		r = typed(c, &ob);
 	else if (c->opt.raw)
 		r = raw_bytes(c, ob.view, from, size);
+	else if (c->opt.json)
+		r = json_rows(c, ob.view, from, size);
 	else
 		r = hex_rows(c, ob.view, from, size);
 	if (c->out->error)

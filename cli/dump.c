@@ -405,10 +405,18 @@ static int load_from(struct cli *c, const char *text, int fd, bool fresh)
 	c->opt.raw = c->opt.null = false;
 	if (r == 0)
 		r = cli_input_stream(&in, c, NULL, fd);
-	if (r == 0) {
+	if (r == 0)
 		r = read_header(c, &in, &d);
-		bare = r == 1 && c->nwords == 1;
-		r = bare ? 0 : r;
+	if (r == 1) {
+		struct ipk_error err = { 0 };
+
+		bare = true;
+		r = cli_find(&ob, &err);
+		if (r == -ENOENT)
+			r = cli_fail(c, CLI_WRONG, -EINVAL, "line 1: a dump begins with a header line: "
+				     "{\"v\":1,\"dump\":..,\"kind\":..,\"type\":..}");
+		else if (r < 0)
+			r = cli_fail_code(c, r, &err);
 	}
 	if (r == 0 && !bare)
 		r = prepare(c, &ob, &d, fresh);

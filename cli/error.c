@@ -177,6 +177,8 @@ int cli_fail_code(struct cli *c, int code, const struct ipk_error *err)
 
 	if (code == -ENOMEM && !(err && err->text[0]))
 		text = "out of memory";
+	if (cli_exit_of(code) == CLI_INTERRUPTED)
+		text = "interrupted";
 	if (cli_exit_of(code) == CLI_BUG)
 		hint = " (this should not happen: please report it)";
 	return cli_fail(c, cli_exit_of(code), code, "%s%s", text, hint);

@@ -269,12 +269,20 @@ int cli_help(struct cli *c)
 
 	c->ref = NULL;
 	if (!what)
-		return overview(c);
-	cmd = cli_command(what);
-	if ((cmd && !cmd->hidden) || (!cmd && cli_op_command(what)))
-		return help_verb(c, what);
-	if (ipk_kind_by_name(what))
-		return help_kind(c, ipk_kind_by_name(what));
+		return c->opt.json ? cli_schema(c) : overview(c);
+	cmd = cli_command(what) ? cli_command(what) : cli_op_command(what);
+	if (cmd && !cmd->hidden) {
+		if (!c->opt.json)
+			return help_verb(c, what);
+		cli_schema_help(c, cmd, NULL);
+		return 0;
+	}
+	if (ipk_kind_by_name(what)) {
+		if (!c->opt.json)
+			return help_kind(c, ipk_kind_by_name(what));
+		cli_schema_help(c, NULL, ipk_kind_by_name(what));
+		return 0;
+	}
 	cli_suggest_init(&s, what);
 	for (cmd = cli_commands; cmd->name; cmd++)
 		if (!cmd->hidden)

@@ -250,9 +250,9 @@ int cli_input_next(struct cli_input *in, struct ipk_item *item, int max, struct 
 		if (r < 0)
 			break;
 	}
+	in->error = r < 0 ? r : 0;
 	if (r < 0 && n == 0)
 		return fail_line(in, r, err);
-	in->error = r < 0 ? r : 0;
 	base = in->values.data ? in->values.data : "";
 	for (r = 0; r < n; r++)
 		if (!item[r].data) {

@@ -121,6 +121,17 @@ static int unknown_verb(struct cli *c)
 	return cli_usage(c, "no such verb%s", *cli_suggest_text(&s, text) ? text : "; see: ipcctl help");
 }
 
+/* IPK_FAULT, a test aid: every command fails as if it had met a bug, or the error that is named. */
+static int fault(struct cli *c, const char *name)
+{
+	int code;
+
+	for (code = 1; code < 200; code++)
+		if (strerrorname_np(code) && !strcmp(strerrorname_np(code), name))
+			return cli_fail(c, cli_exit_of(-code), -code, "%s (IPK_FAULT)", ipk_strerror(-code));
+	return cli_fail(c, CLI_BUG, -EFAULT, "internal error (IPK_FAULT)");
+}
+
 static int dispatch(struct cli *c)
 {
 	if (c->nwords < c->cmd->min)
@@ -136,7 +147,6 @@ static int dispatch(struct cli *c)
 int cli_run(int argc, char **argv, const struct cli *parent, const char *where)
 {
 	struct cli c = { .out = &cli_stdout, .where = where };
-	const char *fault = getenv("IPK_FAULT");
 	int r;
 
 	c.opt.timeout = -1;
@@ -151,8 +161,8 @@ int cli_run(int argc, char **argv, const struct cli *parent, const char *where)
 		r = no_verb(&c);
 	} else if (!c.cmd) {
 		r = unknown_verb(&c);
-	} else if (fault && !strcmp(fault, "internal")) {
-		r = cli_fail(&c, CLI_BUG, -EFAULT, "internal error (IPK_FAULT=internal)");
+	} else if (getenv("IPK_FAULT") && *getenv("IPK_FAULT")) {
+		r = fault(&c, getenv("IPK_FAULT"));
 	} else {
 		r = dispatch(&c);
 	}

@@ -199,7 +199,38 @@ static void environment(struct ipk_buf *b)
 		       "{\"name\":\"IPK_DIR\",\"help\":\"where segments live; default /dev/shm\"},"
 		       "{\"name\":\"NO_COLOR\",\"help\":\"switches colour off when not empty\"},"
 		       "{\"name\":\"TERM\",\"help\":\"dumb switches colour off\"},"
-		       "{\"name\":\"IPK_FAULT\",\"help\":\"internal: every command fails with exit 70; a test aid\"}]");
+		       "{\"name\":\"IPK_FAULT\",\"help\":\"a test aid: internal makes every command end with exit 70, the name of an error (EOWNERDEAD) with that error's\"}]");
+}
+
+void cli_schema_help(struct cli *c, const struct cli_command *cmd, const struct ipk_kind *k)
+{
+	struct ipk_buf b = { 0 };
+
+	ipk_buf_str(&b, "{\"v\":1,");
+	ipk_buf_printf(&b, "\"%s\":", k ? "kind" : "verb");
+	if (k) {
+		kind(&b, k);
+	} else {
+		const char *sep = "";
+		int i;
+
+		verb(&b, cmd, cli_command(cmd->name) != NULL);
+		ipk_buf_str(&b, ",\"ops\":[");
+		for (i = 0; ipk_kinds[i]; i++) {
+			const struct ipk_op *o = ipk_kind_op(ipk_kinds[i], cmd->name);
+
+			if (!o)
+				continue;
+			ipk_buf_printf(&b, "%s{\"kind\":\"%s\",\"op\":", sep, ipk_kinds[i]->name);
+			op(&b, o);
+			ipk_buf_str(&b, "}");
+			sep = ",";
+		}
+		ipk_buf_str(&b, "]");
+	}
+	ipk_buf_str(&b, "}");
+	cli_json(c, b.data, b.len);
+	ipk_buf_free(&b);
 }
 
 int cli_schema(struct cli *c)

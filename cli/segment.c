@@ -16,14 +16,10 @@ static const char segment_options[] = "size max mode group huge numa sparse pref
 static int size_option(struct cli *c, const char *name, uint64_t *ret)
 {
 	const char *text = cli_given(c, name);
-	int r;
 
 	if (!text)
 		return 0;
-	r = ipk_parse_size(text, strlen(text), ret);
-	if (r == -ERANGE || r == -EOVERFLOW)
-		return cli_fail(c, CLI_SPACE, r, "--%s %s is more than there can be", name, text);
-	if (r < 0)
+	if (ipk_parse_size(text, strlen(text), ret) < 0)
 		return cli_usage(c, "--%s wants a size such as 4096, 64K or 1GiB, got \"%s\"", name, text);
 	return *ret ? 0 : cli_usage(c, "--%s must not be 0", name);
 }
@@ -287,6 +283,23 @@ static int remove_item(struct cli *c, char *text)
 	return r;
 }
 
+static void would_remove(struct cli *c, const char *text)
+{
+	struct ipk_buf b = { 0 };
+
+	if (!c->opt.json) {
+		cli_puts(c, "would remove ");
+		cli_name(c, text);
+		cli_puts(c, "\n");
+		return;
+	}
+	ipk_buf_str(&b, "{\"v\":1");
+	cli_json_str(&b, "remove", text);
+	ipk_buf_str(&b, "}");
+	cli_json(c, b.data, b.len);
+	ipk_buf_free(&b);
+}
+
 static int remove_one(struct cli *c, char *text)
 {
 	struct ipk_segment *seg = NULL;
@@ -311,7 +324,7 @@ static int remove_one(struct cli *c, char *text)
 		bool key = r == 0 && ob.ref.key && !c->opt.dry_run;
 
 		if (r == 0 && c->opt.dry_run)
-			cli_printf(c, "would remove %s\n", text);
+			would_remove(c, text);
 		cli_close(&ob);
 		return key ? remove_item(c, text) : r;
 	}

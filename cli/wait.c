@@ -178,8 +178,9 @@ static int no_field(struct cli *c, struct cli_object *ob, const char *field)
 
 	cli_suggest_init(&s.s, field);
 	cli_fields(ob, &s.v);
-	return cli_usage(c, "no field \"%s\"%s; see: ipcctl show %s", field,
-			 cli_suggest_text(&s.s, text), c->ref);
+	if (!*cli_suggest_text(&s.s, text))
+		return cli_usage(c, "no field \"%s\"; see: ipcctl show %s", field, c->ref);
+	return cli_usage(c, "no field \"%s\"%s", field, text);
 }
 
 /* 1 when the condition holds, 0 when not yet, else minus an exit status that was reported. */
