@@ -150,6 +150,7 @@ static void check_registry(struct ipk_image *im)
 static bool check_object(struct ipk_image *im, u64 off, u32 state, struct ipk_object *o)
 {
 	struct ipk_object_view whole;
+	struct ipk_dir_name n;
 	int r = ipk_view_read(im->view, off, o, sizeof(*o));
 
 	if (r < 0 || o->magic != IPK_OBJ_MAGIC) {
@@ -157,14 +158,16 @@ static bool check_object(struct ipk_image *im, u64 off, u32 state, struct ipk_ob
 		return false;
 	}
 	o->name[sizeof(o->name) - 1] = '\0';
+	ipk_dir_name(&n, o->name);
 	r = ipk_image_claim(im, off, o->size);
 	if (r < 0)
 		ipk_image_finding(im, "directory", "object at %llu: its block %s", (ull)off,
 				  r == -EEXIST ? "belongs to two" :
 				  r == -ENOENT ? "is not in use" :
 						 "is too small");
-	if (!ipk_object_name_ok(o->name) ||
-	    o->hash != ipk_name_hash(o->name, strnlen(o->name, sizeof(o->name))))
+	/* Padding included: a look-up compares all 64 bytes. */
+	if (!ipk_object_name_ok(o->name) || o->hash != n.hash ||
+	    memcmp(o->name, n.word, sizeof(o->name)) != 0)
 		ipk_image_finding(im, "directory", "object at %llu: its name is damaged", (ull)off);
 	else if (ipk_view_object_at(im->view, off, &whole) < 0)
 		ipk_image_finding(im, "directory", "object at %llu: its header is damaged", (ull)off);
@@ -186,72 +189,111 @@ static int compare(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
+/* The directory, read a page at a time: of a hostile one no more is kept than was really there. */
 struct table {
-	u64 *slot, *hash; /* hash: of the live ones, for finding two of one name */
-	u64 cap, live, tombs;
+	struct ipk_image *im;
+	u64 off, cap, live, tombs;
+	u64 at; /* slot of chunk[0]; UINT64_MAX: none */
+	u64 chunk[IPK_PAGE / 8];
+	u64 *hash, hash_cap; /* of the live ones, for finding two of one name */
+	int error;
 };
 
-/* Looks at every slot, beginning behind an empty one, so that what precedes a name is known. */
-static void check_slots(struct ipk_image *im, struct table *t)
+static u64 slot(struct table *t, u64 i)
 {
-	u64 mask = t->cap - 1, start = 0, empty, i, at, e;
+	const u64 n = IPK_ARRAY_LEN(t->chunk);
+
+	if (t->at != i / n * n) {
+		t->at = i / n * n;
+		t->error = ipk_view_read(t->im->view, t->off + 8 * t->at, t->chunk, sizeof(t->chunk));
+		if (t->error < 0)
+			memset(t->chunk, 0, sizeof(t->chunk));
+	}
+	return t->chunk[i % n];
+}
+
+static int note_hash(struct table *t, u64 hash)
+{
+	u64 *more;
+
+	if (t->live == t->hash_cap) {
+		t->hash_cap = t->hash_cap ? 2 * t->hash_cap : 256;
+		more = reallocarray(t->hash, t->hash_cap, sizeof(*more));
+		if (!more)
+			return -ENOMEM;
+		t->hash = more;
+	}
+	t->hash[t->live++] = hash;
+	return 0;
+}
+
+/* empty: the last empty slot before at. A look-up must not meet one on its way. */
+static void check_slot(struct table *t, u64 at, u64 empty)
+{
+	u64 e = slot(t, at), mask = t->cap - 1, since = (at - empty) & mask;
 	struct ipk_object o;
 
-	while (start < mask && t->slot[start])
+	t->tombs += e == IPK_DIR_TOMB;
+	if (e <= IPK_DIR_TOMB || !check_object(t->im, ipk_dir_off(e), IPK_OBJ_LIVE, &o))
+		return;
+	t->error = note_hash(t, o.hash);
+	if (e >> 40 != o.hash >> 40 || (since && ((at - o.hash) & mask) >= since))
+		ipk_image_finding(t->im, "directory", "%.63s cannot be found at slot %llu", o.name,
+				  (ull)at);
+}
+
+static void check_slots(struct table *t)
+{
+	u64 mask = t->cap - 1, start = 0, empty, i;
+
+	while (start < mask && slot(t, start) && t->error == 0)
 		start++;
 	empty = start;
-	if (t->slot[start])
-		ipk_image_finding(im, "directory", "no slot is empty");
-	for (i = 1; i <= t->cap; i++) {
-		at = (start + i) & mask;
-		e = t->slot[at];
-		if (e == 0)
-			empty = at;
-		t->tombs += e == IPK_DIR_TOMB;
-		if (e <= IPK_DIR_TOMB || !check_object(im, ipk_dir_off(e), IPK_OBJ_LIVE, &o))
-			continue;
-		t->hash[t->live++] = o.hash;
-		if (e >> 40 != o.hash >> 40 ||
-		    ((at - (o.hash & mask)) & mask) >= ((at - empty) & mask ? (at - empty) & mask : t->cap))
-			ipk_image_finding(im, "directory", "%.63s cannot be found at slot %llu", o.name,
-					  (ull)at);
+	if (slot(t, start))
+		ipk_image_finding(t->im, "directory", "no slot is empty");
+	for (i = 1; i <= t->cap && t->error == 0; i++) {
+		if (slot(t, (start + i) & mask) == 0)
+			empty = (start + i) & mask;
+		else
+			check_slot(t, (start + i) & mask, empty);
 	}
-	qsort(t->hash, t->live, sizeof(*t->hash), compare);
+	if (t->live)
+		qsort(t->hash, t->live, sizeof(*t->hash), compare);
 	for (i = 1; i < t->live; i++) {
 		if (t->hash[i] == t->hash[i - 1])
-			ipk_image_finding(im, "directory", "two objects have one name");
+			ipk_image_finding(t->im, "directory", "two objects have one name");
 	}
 }
 
 static int check_directory(struct ipk_image *im)
 {
 	u32 log2 = ipk_dir_log2(im->h.dir);
-	struct table t = {.cap = UINT64_C(1) << (log2 & 63)};
-	int r = 0;
+	struct table t = {.im = im,
+			  .off = ipk_dir_page(im->h.dir) * IPK_PAGE,
+			  .cap = UINT64_C(1) << (log2 & 63),
+			  .at = UINT64_MAX};
 
 	if (log2 < IPK_DIR_LOG2_MIN || log2 > IPK_DIR_LOG2_MAX ||
-	    8 * t.cap > ipk_view_size(im->view)) {
-		ipk_image_finding(im, "directory", "it has 2^%u slots", log2);
+	    ipk_dir_page(im->h.dir) >= im->npages ||
+	    8 * t.cap > (im->npages - ipk_dir_page(im->h.dir)) * IPK_PAGE) {
+		ipk_image_finding(im, "directory", "2^%u slots at page %llu cannot be", log2,
+				  (ull)ipk_dir_page(im->h.dir));
 		return 0;
 	}
 	whole_meta(im, ipk_dir_page(im->h.dir), 8 * t.cap / IPK_PAGE, "directory");
-	t.slot = calloc(t.cap, 8);
-	t.hash = calloc(t.cap, 8);
-	if (!t.slot || !t.hash)
-		r = -ENOMEM;
-	else if (ipk_view_read(im->view, ipk_dir_page(im->h.dir) * IPK_PAGE, t.slot, 8 * t.cap) < 0)
-		ipk_image_finding(im, "directory", "it lies outside");
-	else
-		check_slots(im, &t);
-	if (r == 0 && (t.live != im->h.dir_live || t.live != im->h.objects))
+	check_slots(&t);
+	free(t.hash);
+	if (t.error == -ENOMEM)
+		return t.error;
+	if (t.error < 0)
+		ipk_image_finding(im, "directory", "it cannot be read");
+	if (t.live != im->h.dir_live || t.live != im->h.objects)
 		ipk_image_finding(im, "directory", "%llu names; the header counts %llu, and %llu objects",
 				  (ull)t.live, (ull)im->h.dir_live, (ull)im->h.objects);
-	if (r == 0 && t.tombs != im->h.dir_tombs)
+	if (t.tombs != im->h.dir_tombs)
 		ipk_image_finding(im, "directory", "%llu tombstones; the header counts %llu",
 				  (ull)t.tombs, (ull)im->h.dir_tombs);
-	free(t.slot);
-	free(t.hash);
-	return r;
+	return 0;
 }
 
 static void check_zombies(struct ipk_image *im)
