@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * soak [-n KILLS] [-s SEED]: processes use every kind at once while others of them are killed at random
+ * instants, stopped and continued; a ledger outside the segment knows what was acknowledged.
+ * Prints TAP. Each role below states its own law; all are checked when the killing is over.
+ */
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "soak.h"
+
+struct ledger *ledger;
+static unsigned tests, failures;
+
+void soak_violation(const char *fmt, ...)
+{
+	va_list args;
+
+	if (__atomic_fetch_add(&ledger->violations, 1, __ATOMIC_SEQ_CST) != 0)
+		return;
+	va_start(args, fmt);
+	vsnprintf(ledger->text, sizeof(ledger->text), fmt, args);
+	va_end(args);
+}
+
+static void tap(bool ok, const char *fmt, ...)
+{
+	char text[400];
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(text, sizeof(text), fmt, args);
+	va_end(args);
+	tests++;
+	failures += !ok;
+	printf("%sok %u - %s\n", ok ? "" : "not ", tests, text);
+	fflush(stdout);
+}
+
+static void nap(long us)
+{
+	struct timespec ts = {us / 1000000, us % 1000000 * 1000};
+
+	nanosleep(&ts, NULL);
+}
+
+struct worker {
+	const struct role *role;
+	unsigned number; /* among those of its role */
+	pid_t pid;
+};
+
+static void start(struct worker *w)
+{
+	fflush(NULL);
+	w->pid = fork();
+	if (w->pid < 0)
+		abort();
+	if (w->pid == 0) {
+		srandom((unsigned)(getpid() ^ (int)time(NULL)));
+		w->role->work(w->number);
+		_exit(0);
+	}
+}
+
+/* Reaps the worker; false when it does not end within a minute. */
+static bool reap(struct worker *w, int *status)
+{
+	for (int i = 0; i < 60000; i++) {
+		pid_t r = waitpid(w->pid, status, WNOHANG);
+
+		if (r == w->pid)
+			return true;
+		nap(1000);
+	}
+	return false;
+}
+
+static void kill_some(struct worker *w, unsigned n, unsigned kills)
+{
+	for (unsigned k = 0; k < kills; k++) {
+		struct worker *victim = &w[(unsigned)random() % n];
+		int status;
+
+		nap(random() % 3000);
+		if (random() % 8 == 0) {
+			kill(victim->pid, SIGSTOP);
+			nap(random() % 3000);
+			if (random() % 2) {
+				kill(victim->pid, SIGCONT);
+				continue;
+			}
+		}
+		kill(victim->pid, SIGKILL);
+		if (waitpid(victim->pid, &status, 0) != victim->pid)
+			abort();
+		if (WIFEXITED(status) && WEXITSTATUS(status) != 0)
+			soak_violation("a %s ended by itself with status %d", victim->role->name,
+				       WEXITSTATUS(status));
+		start(victim);
+	}
+}
+
+/* All must come to an end once told to; who does not is blocked for ever. */
+static void finish(struct worker *w, unsigned n)
+{
+	int status;
+
+	__atomic_store_n(&ledger->stop, 1, __ATOMIC_SEQ_CST);
+	for (unsigned i = 0; i < n; i++) {
+		if (!reap(&w[i], &status)) {
+			soak_violation("a %s hangs", w[i].role->name);
+			kill(w[i].pid, SIGKILL);
+			waitpid(w[i].pid, &status, 0);
+		} else if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
+			soak_violation("a %s ended with status 0x%x", w[i].role->name, status);
+		}
+	}
+}
+
+static void finding(void *arg, const char *where, const char *what)
+{
+	(void)arg;
+	soak_violation("fsck: %s: %s", where, what);
+}
+
+static void check_segment(void)
+{
+	struct ipk_segment_info info = {0};
+	struct ipk_segment *seg;
+	struct ipk_view *view;
+
+	if (ipk_segment_open(SOAK_SEGMENT, IPK_READ | IPK_WRITE, &seg, NULL) != 0) {
+		soak_violation("the segment cannot be opened any more");
+		return;
+	}
+	ipk_segment_sweep(seg);
+	if (ipk_view_open(SOAK_SEGMENT, &view, NULL) == 0) {
+		ipk_fsck(view, finding, NULL, NULL);
+		ipk_view_close(view);
+	}
+	tap(ledger->violations == 0, "the segment is in order%s%s", ledger->violations ? ": " : "",
+	    ledger->violations ? ledger->text : "");
+	for (const struct role *r = roles; r->name; r++)
+		if (r->remove)
+			r->remove(seg);
+	ipk_segment_close(seg);
+	if (ipk_view_open(SOAK_SEGMENT, &view, NULL) == 0) {
+		ipk_view_info(view, &info);
+		ipk_view_close(view);
+	}
+	tap(info.used == 0, "all removed, %llu bytes are in use", (unsigned long long)info.used);
+}
+
+int main(int argc, char **argv)
+{
+	struct ipk_segment_options options = IPK_SEGMENT_OPTIONS_INIT;
+	struct worker workers[64];
+	struct ipk_segment *seg;
+	unsigned n = 0, kills = 300, seed = (unsigned)time(NULL);
+	struct ipk_error err = {0};
+	int c;
+
+	while ((c = getopt(argc, argv, "n:s:")) != -1) {
+		if (c == 'n')
+			kills = (unsigned)strtoul(optarg, NULL, 10);
+		else if (c == 's')
+			seed = (unsigned)strtoul(optarg, NULL, 10);
+		else
+			return 2;
+	}
+	srandom(seed);
+	ledger = mmap(NULL, sizeof(*ledger), PROT_READ | PROT_WRITE,
+		      MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (ledger == MAP_FAILED)
+		abort();
+	options.max = 64 << 20;
+	if (ipk_segment_create(SOAK_SEGMENT, &options, &seg, &err) != 0) {
+		printf("not ok 1 - the segment: %s\n1..1\n", err.text);
+		return 1;
+	}
+	for (const struct role *r = roles; r->name; r++)
+		if (r->create && r->create(seg) != 0)
+			soak_violation("%s cannot be created", r->name);
+	ipk_segment_close(seg);
+	for (const struct role *r = roles; r->name; r++)
+		for (unsigned i = 0; i < r->workers; i++) {
+			workers[n] = (struct worker){.role = r, .number = i};
+			start(&workers[n++]);
+		}
+	kill_some(workers, n, kills);
+	finish(workers, n);
+	tap(ledger->violations == 0, "%u kills, seed %u: nobody hangs%s%s", kills, seed,
+	    ledger->violations ? ": " : "", ledger->violations ? ledger->text : "");
+	for (const struct role *r = roles; r->name; r++)
+		if (r->check) {
+			char text[300] = "";
+			bool ok = r->check(text, sizeof(text));
+
+			tap(ok, "%s: %s", r->name, text);
+		}
+	check_segment();
+	ipk_segment_remove(SOAK_SEGMENT, NULL);
+	printf("1..%u\n", tests);
+	return failures ? 1 : 0;
+}
