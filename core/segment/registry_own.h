@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: MIT */
-/* What registry.c, registrar.c, sweep.c and process.c share and nobody else needs. */
+/* What slot.c, registry.c, registrar.c, sweep.c and process.c share and nobody else needs. */
 #ifndef IPK_REGISTRY_OWN_H
 #define IPK_REGISTRY_OWN_H
 
 #include "segment/registry.h"
 
-/* registry.c */
+/* slot.c */
 u64 ipk_slot_off(struct ipk_segment *seg, u32 slot); /* 0: no such slot */
 bool ipk_own_byte(struct ipk_segment *seg, u32 slot); /* locked by seg->fd's description */
 int ipk_byte_lock(struct ipk_segment *seg, u32 slot, int cmd);
 void ipk_byte_unlock(struct ipk_segment *seg, u32 slot);
 int ipk_slot_claim(struct ipk_segment *seg, int fd, u32 *ret_slot, u64 *ret_gen);
 void ipk_slot_fill(struct ipk_participant *p, enum ipk_role role);
+
+/* registry.c */
 void ipk_node_drop(struct ipk_self *s, bool own);
 
 /* registrar.c */

@@ -19,7 +19,7 @@
 #include <time.h>
 
 #include "base/futex.h"
-#include "segment/registry.h"
+#include "segment/registry_own.h"
 
 #define MSEC INT64_C(1000000)
 #define SLICE (10 * MSEC) /* somebody could die unseen */
@@ -67,7 +67,41 @@ static u32 event_flag(u32 *ev)
 	return v | IPK_EV_W;
 }
 
-static void watch_slot(struct ipk_waiter *w, struct ipk_participant *p)
+/* Does a living thread of the same process have a live word? Then that tells of the process's end. */
+static bool has_mate(struct ipk_segment *seg, struct ipk_participant *p)
+{
+	u32 nslots = ipk_slot_count(seg);
+
+	for (u32 slot = 0; slot < nslots; slot++) {
+		struct ipk_participant *m = ipk_slot_page(seg, slot);
+		u32 live;
+
+		if (!m || IPK_CLAIM_STATE(ipk_ld(&m->claim, acquire)) != IPK_CLAIM_LIVE ||
+		    ipk_ld(&m->pid, relaxed) != ipk_ld(&p->pid, relaxed) ||
+		    ipk_ld(&m->start, relaxed) != ipk_ld(&p->start, relaxed) ||
+		    ipk_ld(&m->pidns, relaxed) != ipk_ld(&p->pidns, relaxed))
+			continue;
+		live = ipk_ld(&m->live, acquire);
+		if (live && !(live & FUTEX_OWNER_DIED))
+			return true;
+	}
+	return false;
+}
+
+/* No live word tells of its death. */
+static void watch_unseen(struct ipk_segment *seg, struct ipk_waiter *w, u32 slot,
+			 struct ipk_participant *p)
+{
+	if (ipk_own_byte(seg, slot))
+		return; /* dies with us */
+	if (ipk_dead(seg, slot, true))
+		w->dead = true;
+	else if (ipk_ld(&p->role, relaxed) != IPK_ROLE_USER || !has_mate(seg, p))
+		w->slices = true;
+}
+
+static void watch_slot(struct ipk_segment *seg, struct ipk_waiter *w, u32 slot,
+		       struct ipk_participant *p)
 {
 	/* Acquire: pairs with the release of join, so that LIVE comes with its live word. */
 	unsigned state = IPK_CLAIM_STATE(ipk_ld(&p->claim, acquire));
@@ -83,7 +117,9 @@ static void watch_slot(struct ipk_waiter *w, struct ipk_participant *p)
 	live = ipk_ld(&p->live, acquire);
 	if (live & FUTEX_OWNER_DIED) {
 		w->dead = true;
-	} else if (state == IPK_CLAIM_HELD || live == 0 || w->nlive == LIVE_MAX) {
+	} else if (state == IPK_CLAIM_HELD || live == 0) {
+		watch_unseen(seg, w, slot, p);
+	} else if (w->nlive == LIVE_MAX) {
 		w->slices = true;
 	} else {
 		w->live[w->nlive].word = &p->live;
@@ -105,7 +141,7 @@ void ipk_wait_watch(struct ipk_self *me, struct ipk_waiter *w)
 		struct ipk_participant *p = slot == me->slot ? NULL : ipk_slot_page(me->seg, slot);
 
 		if (p)
-			watch_slot(w, p);
+			watch_slot(me->seg, w, slot, p);
 	}
 }
 

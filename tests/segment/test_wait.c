@@ -493,6 +493,66 @@ static void one_of_several_events_wakes(void **state)
 	ipk_segment_close(seg);
 }
 
+/* ---- whom a sleeper watches ---------------------------------------------------------------------------- */
+
+static void *hold_and_end(void *arg)
+{
+	struct ipk_self *me = self_of(arg);
+
+	if (me)
+		ipk_hold_get(me);
+	return me;
+}
+
+static void leave_an_orphan(void *arg)
+{
+	struct game *g = arg;
+	struct ipk_segment *seg = open_segment("s");
+	pthread_t thread;
+	void *held;
+
+	must(seg);
+	must(pthread_create(&thread, NULL, hold_and_end, seg) == 0);
+	must(pthread_join(thread, &held) == 0 && held);
+	ipk_st(&g->ready, 1u, release);
+	while (ipk_ld(&g->stop, acquire) < 1)
+		nap();
+	must(self_of(seg));
+	ipk_st(&g->ready, 2u, release);
+	while (ipk_ld(&g->stop, acquire) < 2)
+		nap();
+	ipk_segment_close(seg);
+}
+
+static void what_a_thread_left_behind_is_watched_through_its_process(void **state)
+{
+	struct game *g = shared(sizeof(*g));
+	struct ipk_waiter wait;
+	struct ipk_segment *seg;
+	struct ipk_self *me;
+	pid_t pid;
+
+	(void)state;
+	prepare(&seg, &me);
+	pid = spawn(leave_an_orphan, g);
+	await(ipk_ld(&g->ready, acquire) == 1);
+	ipk_wait_watch(me, &wait);
+	assert_int_equal(wait.nlive, 0);
+	assert_true(wait.slices); /* nothing but its byte tells */
+	ipk_st(&g->stop, 1u, release);
+	await(ipk_ld(&g->ready, acquire) == 2);
+	ipk_wait_watch(me, &wait);
+	assert_int_equal(wait.nlive, 1);
+	assert_false(wait.slices);
+	ipk_st(&g->stop, 2u, release);
+	assert_ended_well(join_child(pid));
+	ipk_wait_watch(me, &wait);
+	assert_int_equal(wait.nlive, 0);
+	assert_false(wait.slices);
+	assert_false(wait.dead);
+	ipk_segment_close(seg);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, dir_setup, dir_teardown)
 
 int main(void)
@@ -509,6 +569,7 @@ int main(void)
 		T(a_signal_ends_the_wait),
 		T(more_sleepers_than_can_be_watched_get_what_they_wait_for),
 		T(one_of_several_events_wakes),
+		T(what_a_thread_left_behind_is_watched_through_its_process),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
