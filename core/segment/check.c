@@ -169,9 +169,9 @@ static bool check_object(struct ipk_image *im, u64 off, u32 state, struct ipk_ob
 	if (!ipk_object_name_ok(o->name) || o->hash != n.hash ||
 	    memcmp(o->name, n.word, sizeof(o->name)) != 0)
 		ipk_image_finding(im, "directory", "object at %llu: its name is damaged", (ull)off);
-	else if (ipk_view_object_at(im->view, off, &whole) < 0)
+	else if (r == 0 && ipk_view_object_at(im->view, off, &whole) < 0)
 		ipk_image_finding(im, "directory", "object at %llu: its header is damaged", (ull)off);
-	else
+	else if (r == 0)
 		ipk_object_view_free(&whole);
 	if (IPK_OBJ_STATE(o->state) != state)
 		ipk_image_finding(im, "directory", "object at %llu is in state %llu", (ull)off,

@@ -165,39 +165,39 @@ int ipk_file_reopen(int fd, int flags, int *ret_fd, struct ipk_error *err)
 	return 0;
 }
 
-static int read_start(int fd, void *buf, size_t want)
+/* Up to want bytes from the start of the file: how many, or -errno. */
+static ssize_t read_start(int fd, void *buf, size_t want)
 {
 	size_t have = 0;
+	ssize_t n;
 
-	while (have < want) {
-		ssize_t n = pread(fd, (char *)buf + have, want - have, (off_t)have);
+	do {
+		n = pread(fd, (char *)buf + have, want - have, (off_t)have);
+		if (n > 0)
+			have += (size_t)n;
+	} while (have < want && (n > 0 || (n < 0 && errno == EINTR)));
+	return n < 0 ? -errno : (ssize_t)have;
+}
 
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		if (n == 0)
-			return -EPROTO;
-		have += (size_t)n;
-	}
+/* n: bytes that could be read at magic. */
+static int check_magic(ssize_t n, u64 magic, const char *name, struct ipk_error *err)
+{
+	if (n < 0)
+		return ipk_error_set(err, (int)n, "segment %s: %s", name, ipk_strerror((int)n));
+	if (n >= (ssize_t)sizeof(magic) && magic == __builtin_bswap64(IPK_MAGIC))
+		return ipk_error_set(err, -EPROTO,
+				     "%s is a segment of a machine with the other byte order", name);
+	if (n < (ssize_t)sizeof(magic) || magic != IPK_MAGIC)
+		return ipk_error_set(err, -EPROTO, "%s is not a segment of ours", name);
 	return 0;
 }
 
 int ipk_magic_check(int fd, const char *name, struct ipk_error *err)
 {
 	u64 magic = 0;
-	int r = read_start(fd, &magic, sizeof(magic));
+	ssize_t n = read_start(fd, &magic, sizeof(magic));
 
-	if (r == -EPROTO || (r == 0 && magic != IPK_MAGIC)) {
-		if (magic == __builtin_bswap64(IPK_MAGIC))
-			return ipk_error_set(err, -EPROTO,
-					     "%s is a segment of a machine with the other byte order",
-					     name);
-		return ipk_error_set(err, -EPROTO, "%s is not a segment of ours", name);
-	}
-	if (r < 0)
-		return ipk_error_set(err, r, "segment %s: %s", name, ipk_strerror(r));
-	return 0;
+	return check_magic(n, magic, name, err);
 }
 
 int ipk_header_read(int fd, const char *name, struct ipk_geometry *ret_geo, struct ipk_error *err)
@@ -207,12 +207,12 @@ int ipk_header_read(int fd, const char *name, struct ipk_geometry *ret_geo, stru
 		u8 bytes[offsetof(struct ipk_header, journal)];
 	} u;
 	struct stat st;
-	int r = ipk_magic_check(fd, name, err);
+	ssize_t n = read_start(fd, u.bytes, sizeof(u.bytes));
+	int r = check_magic(n, u.h.magic, name, err);
 
 	if (r < 0)
 		return r;
-	r = read_start(fd, u.bytes, sizeof(u.bytes));
-	if (r < 0 || fstat(fd, &st) != 0)
+	if (n < (ssize_t)sizeof(u.bytes) || fstat(fd, &st) != 0)
 		return ipk_error_set(err, -EBADMSG, "segment %s is cut short", name);
 	r = ipk_header_check(&u.h, (u64)st.st_size, name, err);
 	if (r < 0)
