@@ -70,7 +70,10 @@ static int parse_args(struct cli *c, const struct ipk_op *op, char **word, int n
 			return cli_usage(c, "wants %s: %s", spec[i].name, spec[i].help);
 		if (!text)
 			continue;
-		r = ipk_arg_parse(&spec[i], text, strlen(text), &val[i], &err);
+		if (spec[i].type == IPK_ARG_FLAG)
+			r = ipk_arg_parse(&spec[i], NULL, 0, &val[i], &err);
+		else
+			r = ipk_arg_parse(&spec[i], text, strlen(text), &val[i], &err);
 		if (r < 0)
 			return bad_arg(c, &spec[i], r, &err);
 	}
