@@ -21,6 +21,12 @@ int ipk_type_print(const struct ipk_type *type, struct ipk_buf *out);
  * Returns buf, which is cut to size.
  */
 const char *ipk_type_words(const struct ipk_type *type, char *buf, size_t size);
+/*
+ * What is to be added to a value of a number type, of type->size bytes in *ret_delta; negative
+ * numbers too where the type has none. -EMEDIUMTYPE not a number type; errors as ipk_value_parse().
+ */
+int ipk_delta_parse(const struct ipk_type *type, const char *text, size_t len, void *ret_delta,
+		    struct ipk_error *err);
 /* Text of a user as it may stand in an error message: short, printable, on one line. */
 const char *ipk_quote(const char *text, size_t len, char *buf, size_t size);
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "kinds/array.h"
+#include "type.h"
 
 int ipk_array_key(const char *key, size_t len, u64 cap, u64 *ret_from, u64 *ret_to,
 		  struct ipk_error *err)
@@ -267,48 +268,6 @@ static int run_fill(struct ipk_call *call)
 
 /* ---- incr ---------------------------------------------------------------------------------------- */
 
-/* The lower size bytes of val as an integer of that size. */
-static void narrow(u8 *dst, u64 val, u32 size)
-{
-	u32 v4 = (u32)val;
-	u16 v2 = (u16)val;
-	u8 v1 = (u8)val;
-
-	memcpy(dst, size == 8 ? (void *)&val : size == 4 ? (void *)&v4 : size == 2 ? (void *)&v2 : &v1,
-	       size);
-}
-
-/* What to add, in the element's own bytes; a negative number also to unsigned ones. */
-static int parse_delta(struct ipk_call *call, u8 ret_delta[8])
-{
-	static const struct ipk_type i64_type = { .base = IPK_I64, .size = 8, .align = 8, .unit = 8 };
-	static const struct ipk_type u64_type = { .base = IPK_U64, .size = 8, .align = 8, .unit = 8 };
-	struct ipk_array *a = call->handle;
-	const struct ipk_argval *arg = &call->arg[0];
-	struct ipk_buf buf = { 0 };
-	u64 wide;
-	int r;
-
-	if (a->type->count || a->type->base > IPK_F64)
-		return ipk_error_set(&call->err, -EMEDIUMTYPE, "elements are %s; numbers can be added to",
-				     a->type->text);
-	if (a->type->base >= IPK_F32) {
-		r = ipk_value_parse(a->type, arg->text, arg->len, 0, &buf, &call->err);
-		if (!r)
-			memcpy(ret_delta, buf.data, a->type->size);
-	} else {
-		r = ipk_value_parse(&i64_type, arg->text, arg->len, 0, &buf, &call->err);
-		if (r == -ERANGE)
-			r = ipk_value_parse(&u64_type, arg->text, arg->len, 0, &buf, &call->err);
-		if (!r) {
-			memcpy(&wide, buf.data, 8);
-			narrow(ret_delta, wide, a->type->size);
-		}
-	}
-	ipk_buf_free(&buf);
-	return r;
-}
-
 static int run_incr(struct ipk_call *call)
 {
 	struct ipk_array *a = call->handle;
@@ -317,7 +276,7 @@ static int run_incr(struct ipk_call *call)
 	int r = call_range(call, &from, &to);
 
 	if (!r)
-		r = parse_delta(call, delta);
+		r = ipk_delta_parse(a->type, call->arg[0].text, call->arg[0].len, delta, &call->err);
 	for (; !r && from < to; from++) {
 		struct ipk_item item = { .data = sum, .len = a->g.size, .pos = from };
 
