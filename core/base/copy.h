@@ -27,6 +27,28 @@ static inline void ipk_copy_out(void *dst, const void *shared, size_t len)
 		*d++ = ipk_ld(s++, relaxed);
 }
 
+/* Are the bytes at shared those of a private copy? */
+static inline bool ipk_copy_same(const void *shared, const void *src, size_t len)
+{
+	u8 *s = (u8 *)shared; /* read only */
+	const u8 *p = src;
+
+	for (; len && ((uintptr_t)s & 7); len--)
+		if (ipk_ld(s++, relaxed) != *p++)
+			return false;
+	for (; len >= 8; len -= 8, p += 8, s += 8) {
+		u64 word;
+
+		memcpy(&word, p, sizeof(word));
+		if (ipk_ld((u64 *)(void *)s, relaxed) != word)
+			return false;
+	}
+	for (; len; len--)
+		if (ipk_ld(s++, relaxed) != *p++)
+			return false;
+	return true;
+}
+
 /* private -> shared */
 static inline void ipk_copy_in(void *shared, const void *src, size_t len)
 {
