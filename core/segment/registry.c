@@ -223,16 +223,17 @@ static void leave(struct ipk_self *s, bool own)
 			ipk_reap_zombies(s);
 			ipk_self_cache = cache;
 		}
-		ipk_node_drop(s, own);
-		ipk_st(&s->page->live, 0u, release);
 		ipk_st(&s->page->nwait, 0u, relaxed);
+	}
+	ipk_node_drop(s, own);
+	/* The mutex: another thread may claim the slot as soon as it is free, and the byte with it. */
+	pthread_mutex_lock(&seg->mutex);
+	if (ipk_ld(&s->page->claim, relaxed) == claim) {
+		ipk_st(&s->page->live, 0u, release);
 		/* Release: the page says nothing any more when the slot is free. */
 		ipk_cas(&s->page->claim, &claim, IPK_CLAIM(s->gen + 1, IPK_CLAIM_FREE), acq_rel);
-	} else {
-		ipk_node_drop(s, own);
+		ipk_byte_unlock(seg, s->slot);
 	}
-	pthread_mutex_lock(&seg->mutex);
-	ipk_byte_unlock(seg, s->slot);
 	/* Whoever took this live word for a sign of the orphans' life looks for another. */
 	for (mate = seg->selves; mate && !mate->orphan; mate = mate->next)
 		;

@@ -100,9 +100,48 @@ bool ipk_dead(struct ipk_segment *seg, u32 slot, bool ask)
 	return ask && !byte_locked(seg, slot);
 }
 
+static int byte_set(int fd, u32 slot, short type)
+{
+	struct flock fl = {.l_type = type, .l_whence = SEEK_SET, .l_start = slot, .l_len = 1};
+
+	if (fcntl(fd, F_OFD_SETLK, &fl) == 0)
+		return 0;
+	return errno == EACCES || errno == EINTR ? -EAGAIN : -errno;
+}
+
 /*
- * Takes a free slot for the description fd: {g,FREE} -> {g,JOINING} with its byte locked before.
- * A read lock by a stranger makes a byte look taken; then the next slot will do. -EAGAIN: none.
+ * {g,FREE} -> {g,JOINING} with the byte locked before, and noted as ours before, so that whoever sees
+ * JOINING, in this process too, finds it locked. -EAGAIN: not this one.
+ */
+static int claim_one(struct ipk_segment *seg, int fd, u32 slot, struct ipk_participant *p, u64 *ret_gen)
+{
+	/* Ours and free: its thread ended by other means than returning, and was swept. */
+	bool ours = fd == seg->fd, mine = ours && ipk_own_byte(seg, slot);
+	u64 claim = ipk_ld(&p->claim, acquire);
+	int r = 0;
+
+	if (IPK_CLAIM_STATE(claim) != IPK_CLAIM_FREE)
+		return -EAGAIN;
+	if (!mine)
+		r = byte_set(fd, slot, F_WRLCK);
+	if (r < 0)
+		return r;
+	if (ours)
+		ipk_or(&seg->own[slot / 64], UINT64_C(1) << slot % 64, acq_rel);
+	if (ipk_cas(&p->claim, &claim, claim + IPK_CLAIM_JOINING, acq_rel)) {
+		*ret_gen = claim >> 8;
+		return 0;
+	}
+	if (ours && !mine)
+		ipk_byte_unlock(seg, slot);
+	else if (!mine)
+		byte_set(fd, slot, F_UNLCK);
+	return -EAGAIN;
+}
+
+/*
+ * Takes a free slot for the description fd, under seg->mutex when that is seg->fd. A stranger's read
+ * lock makes a byte look taken; then the next slot will do. -EAGAIN: none.
  */
 int ipk_slot_claim(struct ipk_segment *seg, int fd, u32 *ret_slot, u64 *ret_gen)
 {
@@ -111,33 +150,18 @@ int ipk_slot_claim(struct ipk_segment *seg, int fd, u32 *ret_slot, u64 *ret_gen)
 
 	for (u32 i = 0; i < n; i++) {
 		u32 slot = (start % n + i) % n;
-		struct flock fl = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = slot, .l_len = 1};
 		struct ipk_participant *p = slot == IPK_SLOT_REGISTRAR ? NULL : ipk_slot_page(seg, slot);
-		bool mine = fd == seg->fd && ipk_own_byte(seg, slot);
-		u64 claim;
+		int r = p ? claim_one(seg, fd, slot, p, ret_gen) : -EAGAIN;
 
-		if (!p)
+		if (r == -EAGAIN)
 			continue;
-		claim = ipk_ld(&p->claim, acquire);
-		if (IPK_CLAIM_STATE(claim) != IPK_CLAIM_FREE)
-			continue;
-		if (!mine && fcntl(fd, F_OFD_SETLK, &fl) != 0) {
-			if (errno == EAGAIN || errno == EACCES || errno == EINTR)
-				continue;
-			return -errno;
-		}
-		/* Only from here may others take it for ours: byte first, claim second. */
-		if (ipk_cas(&p->claim, &claim, claim + IPK_CLAIM_JOINING, acq_rel)) {
-			if (fd == seg->fd)
-				ipk_or(&seg->own[slot / 64], UINT64_C(1) << slot % 64, acq_rel);
+		if (r == 0) {
+			/* The longest free is the next: what a stopped process still has in hand of
+			 * a slot gets old before the slot is used again. */
 			ipk_st(&h->next_slot, slot + 1, relaxed);
 			*ret_slot = slot;
-			*ret_gen = claim >> 8;
-			return 0;
 		}
-		fl.l_type = F_UNLCK;
-		if (!mine)
-			fcntl(fd, F_OFD_SETLK, &fl);
+		return r;
 	}
 	return -EAGAIN;
 }

@@ -10,6 +10,8 @@
 
 #define RETRIES 1000
 #define CHUNK 64u /* directory entries read at a time */
+#define ALIKE_MAX 4096u /* names that agree in 24 bits of their hash: more is no accident */
+#define BLOCK_MIN 256u /* no object takes less */
 
 /* Checks a header's copy against what can be read. */
 static int check_header(struct ipk_view *view, const struct ipk_object *o, u64 off)
@@ -140,6 +142,7 @@ static int probe(struct ipk_view *view, const struct table *t, const struct ipk_
 {
 	const u64 mask = t->slots - 1;
 	u64 chunk[CHUNK], base = UINT64_MAX, word;
+	u32 alike = 0;
 	struct ipk_object o;
 	int r;
 
@@ -157,6 +160,8 @@ static int probe(struct ipk_view *view, const struct table *t, const struct ipk_
 			break;
 		if (entry == IPK_DIR_TOMB || entry >> 40 != n->hash >> 40)
 			continue;
+		if (++alike > ALIKE_MAX)
+			return -EBADMSG;
 		r = read_object(view, ipk_dir_off(entry), &o, ret);
 		if (r == -ENOMEM)
 			return r;
@@ -266,14 +271,19 @@ int ipk_view_objects(struct ipk_view *view,
 {
 	struct ipk_object_view object;
 	struct table t;
-	u64 *entries;
+	u64 *entries, left;
 	int r = copy_table(view, &t, &entries);
 
 	if (r < 0)
 		return r;
+	left = ipk_view_size(view) / BLOCK_MIN;
 	for (u64 i = 0; i < t.slots && r == 0; i++) {
 		if (entries[i] <= IPK_DIR_TOMB)
 			continue;
+		if (left-- == 0) {
+			r = -EBADMSG; /* more than there is room for */
+			break;
+		}
 		r = listed_object(view, &t, i, entries[i], &object);
 		if (r == -ENOENT || r == -EBADMSG) {
 			r = 0; /* gone; or damaged, which is fsck's affair */

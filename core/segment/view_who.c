@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include "segment/map.h"
+#include "segment/object.h"
 #include "segment/registry.h"
 #include "segment/view.h"
 
@@ -225,7 +226,7 @@ int ipk_view_info(struct ipk_view *view, struct ipk_segment_info *ret_info)
 	info.removed = h.removed || st.st_nlink == 0;
 	ipk_boot_id(boot);
 	info.same_boot = boot[0] == h.boot_id[0] && boot[1] == h.boot_id[1];
-	for (u64 off = h.zombies; off && info.zombies < h.objects + 1000000;) {
+	for (u64 off = h.zombies; off && info.zombies < IPK_ZOMBIES_MAX;) {
 		if (ipk_view_u64(view, off + offsetof(struct ipk_object, zombie), &off) < 0)
 			break;
 		info.zombies++;

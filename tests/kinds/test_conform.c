@@ -96,8 +96,6 @@ static void check_ops(const struct ipk_kind *kind)
 			fail_msg("%s: does nothing", who);
 		if (ipk_kind_op(kind, op->name) != op)
 			fail_msg("%s: is there twice", who);
-		if ((op->flags & IPK_OP_CONSUME) && !(op->flags & IPK_OP_WRITE))
-			fail_msg("%s: takes away without writing", who);
 		check_args(who, op->args);
 	}
 	assert_null(ipk_kind_op(kind, "no-such-verb"));

@@ -1,0 +1,497 @@
+/* SPDX-License-Identifier: MIT */
+/* Semaphores for C programs; see semaphore.h for the cells and how several are taken at once. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "kinds/semaphore.h"
+#include "segment/registry.h"
+
+#define POLL_NS INT64_C(10000000) /* of a waiter who may not announce itself */
+
+static u64 *cell_at(const struct ipk_semaphore *sem, u64 i)
+{
+	return ipk_sem_cell(&sem->s, i);
+}
+
+static void give_back(struct ipk_semaphore *sem, u64 i)
+{
+	ipk_st(&sem->mine[i], UINT64_C(0), relaxed);
+	if (sem->s.cap > IPK_SEM_APART)
+		ipk_st(&sem->s.body->hint, (u32)i, relaxed);
+	ipk_sem_notify(sem->s.body, 1);
+}
+
+/* ---- handle ------------------------------------------------------------------------------------ */
+
+int ipk_semaphore_open(struct ipk_segment *seg, const char *name, struct ipk_semaphore **ret_sem,
+		       struct ipk_error *err)
+{
+	struct ipk_semaphore *sem;
+	struct ipk_sem_shape shape;
+	void *handle;
+	int r;
+
+	r = ipk_obj_open(seg, name, ipk_kind_semaphore.id, ipk_kind_semaphore.version,
+			 sizeof(struct ipk_semaphore_body), sizeof(*sem), &handle, err);
+	if (r < 0)
+		return r;
+	sem = handle;
+	r = ipk_sem_bind(&sem->obj, &shape);
+	if (r < 0) {
+		ipk_semaphore_close(sem);
+		return ipk_error_set(err, r, "semaphore \"%s\" is damaged", name);
+	}
+	sem->s = shape;
+	if (seg->writable) {
+		sem->mine = calloc(sem->s.cap, sizeof(*sem->mine));
+		sem->below = calloc(sem->s.cap, sizeof(*sem->below));
+		if (!sem->mine || !sem->below) {
+			ipk_semaphore_close(sem);
+			return ipk_error_set(err, -ENOMEM, "out of memory");
+		}
+	}
+	*ret_sem = sem;
+	return 0;
+}
+
+/*
+ * Frees the cell if it holds val and its owner is a thread of this process, or one that ended and left
+ * its permits to it; *ret_self is whose. The mutex keeps him from going meanwhile, and afterwards what
+ * he holds does, until ipk_hold_put().
+ */
+static bool free_of_process(struct ipk_semaphore *sem, u64 i, u64 val, struct ipk_self **ret_self)
+{
+	struct ipk_segment *seg = sem->obj.seg;
+	struct ipk_self *self;
+	bool freed = false;
+
+	pthread_mutex_lock(&seg->mutex);
+	for (self = seg->selves; self; self = self->next)
+		if ((u64)self->slot + 1 == ipk_sem_owner(val))
+			break;
+	if (self)
+		freed = ipk_sem_free(cell_at(sem, i), val);
+	pthread_mutex_unlock(&seg->mutex);
+	*ret_self = self;
+	return freed;
+}
+
+void ipk_semaphore_close(struct ipk_semaphore *sem)
+{
+	struct ipk_self *self;
+
+	if (!sem)
+		return;
+	for (u64 i = 0; sem->mine && i < sem->s.cap; i++) {
+		u64 val = ipk_ld(&sem->mine[i], relaxed);
+
+		/* A child of fork() has its parent's record, and none of its permits. */
+		if (val && free_of_process(sem, i, val, &self)) {
+			give_back(sem, i);
+			ipk_hold_put(self);
+		}
+	}
+	free(sem->mine);
+	free(sem->below);
+	ipk_obj_close(&sem->obj);
+}
+
+int ipk_semaphore_create(struct ipk_segment *seg, const char *name, uint64_t cap, uint64_t value,
+			 struct ipk_error *err)
+{
+	char cap_text[24], value_text[24];
+	const struct ipk_param params[] = { { "cap", cap_text }, { "value", value_text } };
+
+	snprintf(cap_text, sizeof(cap_text), "%llu", (unsigned long long)cap);
+	snprintf(value_text, sizeof(value_text), "%llu", (unsigned long long)value);
+	return ipk_object_new(seg, name, "semaphore", params, IPK_ARRAY_LEN(params), err);
+}
+
+uint64_t ipk_semaphore_cap(const struct ipk_semaphore *sem)
+{
+	return sem->s.cap;
+}
+
+uint64_t ipk_semaphore_value(struct ipk_semaphore *sem)
+{
+	u64 n = 0;
+
+	for (u64 i = 0; i < sem->s.cap; i++)
+		n += !(ipk_ld(cell_at(sem, i), relaxed) & (IPK_SEM_OWNER | IPK_SEM_P));
+	return n;
+}
+
+/* ---- taking one ---------------------------------------------------------------------------------- */
+
+/* Who wants how many: owner is what a cell will name. */
+struct want {
+	struct ipk_self *me;
+	u64 owner;
+	u64 n;
+};
+
+static struct ipk_sem_thread *thread_of(struct ipk_semaphore *sem, const struct ipk_self *me)
+{
+	return me->tix < IPK_ARRAY_LEN(sem->thread) ? &sem->thread[me->tix] : NULL;
+}
+
+/*
+ * Where this thread found one last, its own line if there is one for each; then from the hint on.
+ * Returns the index, or cap.
+ */
+static u64 find_free(struct ipk_semaphore *sem, const struct ipk_self *me, u64 owner, u64 *ret_val)
+{
+	struct ipk_sem_thread *t = thread_of(sem, me);
+	u64 i = t ? t->home : 0, left;
+
+	if (ipk_likely(ipk_sem_take(cell_at(sem, i), owner, ret_val)))
+		return i;
+	if (sem->s.cap > IPK_SEM_APART)
+		i = ipk_ld(&sem->s.body->hint, relaxed) % sem->s.cap;
+	for (left = sem->s.cap; left; left--) {
+		if (ipk_sem_take(cell_at(sem, i), owner, ret_val)) {
+			if (t)
+				t->home = (u32)i;
+			if (sem->s.cap > IPK_SEM_APART)
+				ipk_st(&sem->s.body->hint, (u32)i + 1, relaxed);
+			return i;
+		}
+		i = i + 1 < sem->s.cap ? i + 1 : 0;
+	}
+	return sem->s.cap;
+}
+
+/* Notes that the calling thread has permit i, for release and close. */
+static void record(struct ipk_semaphore *sem, struct ipk_self *me, u64 i, u64 val)
+{
+	struct ipk_sem_thread *t = thread_of(sem, me);
+
+	ipk_st(&sem->mine[i], val, relaxed);
+	if (t) {
+		ipk_st(&sem->below[i], t->top, relaxed);
+		t->top = (u32)i + 1;
+	}
+	ipk_hold_get(me);
+}
+
+static int mend(struct ipk_semaphore *sem)
+{
+	int n = ipk_sem_mend(sem->obj.seg, &sem->s);
+
+	if (n)
+		ipk_sem_notify(sem->s.body, n);
+	return n;
+}
+
+static int try_one(struct ipk_semaphore *sem, const struct want *w)
+{
+	u64 i, val;
+
+	do {
+		i = find_free(sem, w->me, w->owner, &val);
+		if (ipk_likely(i < sem->s.cap)) {
+			if (w->owner == (u64)w->me->slot + 1)
+				record(sem, w->me, i, val);
+			return 0;
+		}
+	} while (mend(sem) > 0);
+	return -EAGAIN;
+}
+
+/* ---- taking several -------------------------------------------------------------------------------- */
+
+struct taken {
+	u64 i, val;
+};
+
+/* Lock held. Marks n cells as on their way; fewer are let go again. */
+static int gather(struct ipk_semaphore *sem, const struct want *w, struct taken *list)
+{
+	u64 mark = IPK_SEM_P | ((u64)w->me->slot + 1), n;
+
+	for (n = 0; n < w->n; n++) {
+		list[n].i = find_free(sem, w->me, mark, &list[n].val);
+		if (list[n].i == sem->s.cap)
+			break;
+	}
+	if (n == w->n)
+		return 0;
+	while (n) {
+		n--;
+		ipk_sem_free(cell_at(sem, list[n].i), list[n].val);
+		/* Somebody may have found too few because of ours. */
+		ipk_sem_notify(sem->s.body, 1);
+	}
+	return -EAGAIN;
+}
+
+/* Lock held. Hands n marked cells to their owner. */
+static void hand_over(struct ipk_semaphore *sem, const struct want *w, struct taken *list)
+{
+	bool mine = w->owner == (u64)w->me->slot + 1;
+
+	/* COMMIT, where the owner will not die with us. Release: the cells come before. */
+	if (w->owner == IPK_SEM_NOBODY)
+		ipk_st(&sem->s.body->pend, UINT64_C(1), release);
+	for (u64 n = 0; n < w->n; n++) {
+		u64 v = list[n].val;
+		u64 val = (v & ~(IPK_SEM_OWNER | IPK_SEM_P)) | w->owner;
+
+		ipk_cas(cell_at(sem, list[n].i), &v, val, acq_rel);
+		if (mine)
+			record(sem, w->me, list[n].i, val);
+	}
+	ipk_st(&sem->s.body->pend, UINT64_C(0), release);
+}
+
+static int try_many(struct ipk_semaphore *sem, const struct want *w, struct taken *list, i64 deadline)
+{
+	int r;
+
+	/* A look first: who cannot have enough need not keep others from it. */
+	if (ipk_semaphore_value(sem) < w->n && (!mend(sem) || ipk_semaphore_value(sem) < w->n))
+		return -EAGAIN;
+	r = ipk_lock(w->me, &sem->s.body->lock, deadline);
+	if (r < 0)
+		return r;
+	if (r > 0)
+		ipk_sem_notify(sem->s.body, ipk_sem_settle(&sem->s));
+	r = gather(sem, w, list);
+	if (!r)
+		hand_over(sem, w, list);
+	ipk_unlock(w->me, &sem->s.body->lock);
+	return r;
+}
+
+/* ---- waiting --------------------------------------------------------------------------------------- */
+
+static int try_want(struct ipk_semaphore *sem, const struct want *w, struct taken *list, i64 deadline)
+{
+	if (w->n == 0) /* only to look */
+		return ipk_semaphore_value(sem) || mend(sem) ? 0 : -EAGAIN;
+	return w->n == 1 ? try_one(sem, w) : try_many(sem, w, list, deadline);
+}
+
+static int wait_want(struct ipk_semaphore *sem, const struct want *w, struct taken *list, i64 deadline)
+{
+	u32 *ev = w->n > 1 ? &sem->s.body->ev_many : &sem->s.body->ev;
+	struct ipk_spin spin = { 0 };
+	struct ipk_waiter waiter;
+	bool slept = false;
+	int r, woken = 0;
+
+	for (;;) {
+		r = try_want(sem, w, list, deadline);
+		if (r != -EAGAIN || deadline == IPK_NOWAIT)
+			break;
+		if (ipk_spin(&spin))
+			continue;
+		ipk_event_arm(w->me, &waiter, &ev, 1);
+		r = try_want(sem, w, list, deadline);
+		if (r == -EAGAIN && ipk_stale(&sem->obj)) {
+			r = -ESTALE; /* whoever removed it has woken us, or saw nobody to wake */
+		} else if (r == -EAGAIN) {
+			woken = ipk_event_sleep(w->me, &waiter, deadline);
+			slept = true;
+			r = woken < 0 ? woken : r;
+		}
+		ipk_event_disarm(w->me, &waiter);
+		if (r != -EAGAIN)
+			break;
+	}
+	/* The wake that we had may have been meant for somebody who wants what we did not take. */
+	if (slept && (r < 0 || w->n == 0))
+		ipk_event_notify(ev, 1);
+	return r;
+}
+
+static int acquire(struct ipk_semaphore *sem, struct want *w, i64 deadline)
+{
+	struct taken *list = NULL;
+	int r;
+
+	if (w->n == 0 || w->n > sem->s.cap)
+		return -EINVAL;
+	if (w->n > 1) {
+		list = calloc(w->n, sizeof(*list));
+		if (!list)
+			return -ENOMEM;
+	}
+	r = wait_want(sem, w, list, deadline);
+	free(list);
+	return r;
+}
+
+static struct ipk_self *writer(struct ipk_semaphore *sem, int *ret_error)
+{
+	*ret_error = -EACCES;
+	return sem->obj.seg->writable ? ipk_use(&sem->obj, ret_error) : NULL;
+}
+
+int ipk_semaphore_acquire(struct ipk_semaphore *sem, uint64_t n, int64_t deadline)
+{
+	struct want w = { .n = n };
+	int r;
+
+	w.me = writer(sem, &r);
+	if (ipk_unlikely(!w.me))
+		return r;
+	w.owner = (u64)w.me->slot + 1;
+	if (ipk_likely(n == 1) && try_one(sem, &w) == 0)
+		return 0;
+	return acquire(sem, &w, deadline);
+}
+
+int ipk_semaphore_take(struct ipk_semaphore *sem, uint64_t n, int64_t deadline)
+{
+	struct want w = { .n = n, .owner = IPK_SEM_NOBODY };
+	int r;
+
+	w.me = writer(sem, &r);
+	return w.me ? acquire(sem, &w, deadline) : r;
+}
+
+int ipk_semaphore_hold(struct ipk_semaphore *sem, uint64_t n, int64_t deadline, int *ret_fd)
+{
+	struct want w = { .n = n };
+	u32 slot;
+	int r, fd;
+
+	w.me = writer(sem, &r);
+	if (!w.me)
+		return r;
+	r = ipk_holder_new(sem->obj.seg, &fd, &slot);
+	if (r < 0)
+		return r;
+	r = ipk_holder_use(&sem->obj, slot);
+	w.owner = (u64)slot + 1;
+	if (!r)
+		r = acquire(sem, &w, deadline);
+	if (r < 0)
+		close(fd);
+	else
+		*ret_fd = fd;
+	return r;
+}
+
+static int poll_value(struct ipk_semaphore *sem, i64 deadline)
+{
+	const struct timespec pause = { .tv_nsec = POLL_NS };
+
+	while (ipk_semaphore_value(sem) == 0) {
+		if (deadline == IPK_NOWAIT)
+			return -EAGAIN;
+		if (ipk_stale(&sem->obj))
+			return -ESTALE;
+		if (ipk_now() >= deadline)
+			return -ETIMEDOUT;
+		if (nanosleep(&pause, NULL) < 0)
+			return -EINTR;
+	}
+	return 0;
+}
+
+int ipk_semaphore_wait(struct ipk_semaphore *sem, int64_t deadline)
+{
+	struct want w = { .n = 0 };
+	int r;
+
+	if (!sem->obj.seg->writable)
+		return poll_value(sem, deadline);
+	w.me = writer(sem, &r);
+	return w.me ? wait_want(sem, &w, NULL, deadline) : r;
+}
+
+/* ---- giving back ------------------------------------------------------------------------------------ */
+
+static bool release_own(struct ipk_semaphore *sem, struct ipk_self *me)
+{
+	struct ipk_sem_thread *t = thread_of(sem, me);
+	u64 i, left;
+
+	for (left = sem->s.cap; t && t->top && left; left--) {
+		u64 val;
+
+		i = t->top - 1;
+		val = ipk_ld(&sem->mine[i], relaxed);
+		t->top = ipk_ld(&sem->below[i], relaxed);
+		if (ipk_sem_owner(val) == (u64)me->slot + 1 && ipk_sem_free(cell_at(sem, i), val)) {
+			t->home = (u32)i;
+			give_back(sem, i);
+			return true;
+		}
+	}
+	/* Acquired through another handle, or by a thread beyond those that are remembered. */
+	for (i = 0; i < sem->s.cap; i++) {
+		u64 val = ipk_ld(cell_at(sem, i), relaxed);
+
+		if (ipk_sem_owner(val) == (u64)me->slot + 1 && ipk_sem_free(cell_at(sem, i), val)) {
+			give_back(sem, i);
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Of another thread of this process. */
+static bool release_of_process(struct ipk_semaphore *sem)
+{
+	struct ipk_self *self;
+
+	for (u64 i = 0; i < sem->s.cap; i++) {
+		u64 val = ipk_ld(cell_at(sem, i), relaxed);
+		u64 owner = ipk_sem_owner(val);
+
+		if (owner && owner != IPK_SEM_NOBODY && !(val & IPK_SEM_P) &&
+		    free_of_process(sem, i, val, &self)) {
+			give_back(sem, i);
+			ipk_hold_put(self);
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool release_of_nobody(struct ipk_semaphore *sem)
+{
+	for (u64 i = 0; i < sem->s.cap; i++) {
+		u64 val = ipk_ld(cell_at(sem, i), relaxed);
+
+		if (ipk_sem_owner(val) == IPK_SEM_NOBODY && ipk_sem_free(cell_at(sem, i), val)) {
+			give_back(sem, i);
+			return true;
+		}
+	}
+	return false;
+}
+
+int ipk_semaphore_release(struct ipk_semaphore *sem, uint64_t n)
+{
+	struct ipk_self *me;
+	int r;
+
+	me = writer(sem, &r);
+	if (ipk_unlikely(!me))
+		return r;
+	for (; n; n--) {
+		if (ipk_likely(release_own(sem, me)))
+			ipk_hold_put(me);
+		else if (!release_of_process(sem) && !release_of_nobody(sem))
+			return -EOVERFLOW;
+	}
+	return 0;
+}
+
+int ipk_semaphore_post(struct ipk_semaphore *sem, uint64_t n)
+{
+	int r;
+
+	if (!writer(sem, &r))
+		return r;
+	for (; n; n--)
+		if (!release_of_nobody(sem))
+			return -EOVERFLOW;
+	return 0;
+}
