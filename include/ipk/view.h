@@ -36,7 +36,11 @@ int ipk_view_fd(const struct ipk_view *view);
 uint64_t ipk_view_size(const struct ipk_view *view); /* bytes that can be read now */
 const char *ipk_view_name(const struct ipk_view *view);
 
-/* Fresh copies of bytes and aligned words. -EBADMSG out of bounds or misaligned, -EIO. */
+/*
+ * Fresh copies of bytes and aligned words. -EBADMSG out of bounds or misaligned, -EIO. Aligned words
+ * inside come whole, each for itself, from up to a page, and from more where off and dst agree
+ * modulo 64.
+ */
 int ipk_view_read(struct ipk_view *view, uint64_t off, void *dst, uint64_t len);
 int ipk_view_u64(struct ipk_view *view, uint64_t off, uint64_t *ret_val);
 int ipk_view_u32(struct ipk_view *view, uint64_t off, uint32_t *ret_val);

@@ -421,6 +421,44 @@ static void what_is_no_segment_is_refused_by_name(void **state)
 
 #define T(name) cmocka_unit_test_setup_teardown(name, dir_setup, dir_teardown)
 
+/* The words of one line after the other: all bits set, none set. */
+static void toggle_words(void *arg)
+{
+	u64 *word = arg;
+
+	for (u64 val = 0;; val = ~val)
+		for (int i = 0; i < 64; i++)
+			ipk_st(&word[i], val, relaxed);
+}
+
+static void a_word_that_changes_is_read_whole(void **state)
+{
+	struct ipk_segment *seg = prepare();
+	struct ipk_view *view = view_of("s");
+	struct ipk_obj *obj;
+	u64 word[16];
+	pid_t pid;
+
+	(void)state;
+	create_object(seg, "o", 64 * sizeof(u64));
+	obj = open_object(seg, "o");
+	pid = spawn(toggle_words, body_of(obj));
+	for (u64 i = 0; i < 100000; i++) {
+		u64 off = obj->body + 8 * (i % 56), *to = &word[i % 7];
+
+		/* Whatever lies where: single words, and words inside. */
+		assert_int_equal(ipk_view_u64(view, off, to), 0);
+		assert_true(*to == 0 || *to == UINT64_MAX);
+		assert_int_equal(ipk_view_read(view, off, to, 64), 0);
+		for (int k = 0; k < 8; k++)
+			assert_true(to[k] == 0 || to[k] == UINT64_MAX);
+	}
+	kill_child(pid);
+	ipk_obj_close(obj);
+	ipk_view_close(view);
+	ipk_segment_close(seg);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -434,6 +472,7 @@ int main(void)
 		T(uses_are_listed),
 		T(no_bytes_crash_or_hang_a_view),
 		T(what_is_no_segment_is_refused_by_name),
+		T(a_word_that_changes_is_read_whole),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
