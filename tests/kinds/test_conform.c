@@ -86,12 +86,12 @@ static void check_ops(const struct ipk_kind *kind)
 		char start[64], who[64];
 
 		snprintf(who, sizeof(who), "%s %s", kind->name, op->name);
-		snprintf(start, sizeof(start), "ipcctl %s", op->name);
+		snprintf(start, sizeof(start), "ipcctl %s S/", op->name);
 		if (!op->summary || !*op->summary || isupper((unsigned char)*op->summary) ||
 		    op->summary[strlen(op->summary) - 1] == '.' || strchr(op->summary, '\n'))
 			fail_msg("%s: the summary is one line, lower case, without a stop", who);
-		if (!op->example || !strstr(op->example, start) || !strstr(op->example, "S/x"))
-			fail_msg("%s: the example does not run it on S/x", who);
+		if (!op->example || !strstr(op->example, start))
+			fail_msg("%s: the example does not run it in S", who);
 		if (!op->run)
 			fail_msg("%s: does nothing", who);
 		if (ipk_kind_op(kind, op->name) != op)
