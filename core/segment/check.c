@@ -9,7 +9,7 @@
 
 typedef unsigned long long ull;
 
-/* ---- totals and free lists --------------------------------------------------------------------- */
+/* ---- totals and free lists -------------------------------------------------------------- */
 
 static void check_totals(struct ipk_image *im)
 {
@@ -29,8 +29,8 @@ static void check_totals(struct ipk_image *im)
 					  im->run[i - 1].page, run->page);
 	}
 	if (used != im->h.used)
-		ipk_image_finding(im, "header", "used is %llu, in use are %llu bytes", (ull)im->h.used,
-				  (ull)used);
+		ipk_image_finding(im, "header", "used is %llu, in use are %llu bytes",
+				  (ull)im->h.used, (ull)used);
 	if (meta != im->h.meta_pages)
 		ipk_image_finding(im, "header", "meta pages are %llu, there are %llu",
 				  (ull)im->h.meta_pages, (ull)meta);
@@ -54,18 +54,20 @@ static void check_list(struct ipk_image *im, u64 first, bool slab, u32 list)
 	while (page) {
 		run = ipk_image_run(im, page);
 		if (!run || run->page != page || !belongs(run, slab, list)) {
-			ipk_image_finding(im, "lists", "list %u of %s holds page %llu, which is not", list,
-					  what, (ull)page);
+			ipk_image_finding(im, "lists",
+					  "list %u of %s holds page %llu, which is not", list, what,
+					  (ull)page);
 			return;
 		}
 		if (run->seen) {
-			ipk_image_finding(im, "lists", "list %u of %s comes twice to page %llu", list, what,
-					  (ull)page);
+			ipk_image_finding(im, "lists", "list %u of %s comes twice to page %llu",
+					  list, what, (ull)page);
 			return;
 		}
 		run->seen = true;
 		if (ipk_pg_prev(run->link) != prev)
-			ipk_image_finding(im, "lists", "list %u of %s: page %llu has the wrong predecessor",
+			ipk_image_finding(im, "lists",
+					  "list %u of %s: page %llu has the wrong predecessor",
 					  list, what, (ull)page);
 		prev = page;
 		page = ipk_pg_next(run->link);
@@ -81,7 +83,8 @@ static void check_lists(struct ipk_image *im)
 	for (k = 0; k < IPK_BINS; k++) {
 		check_list(im, im->h.bins[k], false, k);
 		if ((im->h.bin_map >> k & 1) != (im->h.bins[k] != 0))
-			ipk_image_finding(im, "lists", "the map of lists is wrong about list %u", k);
+			ipk_image_finding(im, "lists", "the map of lists is wrong about list %u",
+					  k);
 	}
 	if (im->h.bin_map >> IPK_BINS)
 		ipk_image_finding(im, "lists", "the map of lists names lists that do not exist");
@@ -90,18 +93,20 @@ static void check_lists(struct ipk_image *im)
 	for (i = 0; i < im->nruns; i++) {
 		run = &im->run[i];
 		if (run->type == IPK_PG_FREE && !run->seen)
-			ipk_image_finding(im, "lists", "the free run at page %u is in no list", run->page);
+			ipk_image_finding(im, "lists", "the free run at page %u is in no list",
+					  run->page);
 		if (run->type != IPK_PG_SLAB)
 			continue;
 		if ((run->map != ipk_class_full(run->cls)) != !!(run->flags & IPK_PGF_LISTED))
 			ipk_image_finding(im, "lists", "page %u of small blocks is wrongly listed",
 					  run->page);
 		else if ((run->flags & IPK_PGF_LISTED) && !run->seen)
-			ipk_image_finding(im, "lists", "page %u of small blocks is in no list", run->page);
+			ipk_image_finding(im, "lists", "page %u of small blocks is in no list",
+					  run->page);
 	}
 }
 
-/* ---- the segment's own pages ------------------------------------------------------------------- */
+/* ---- the segment's own pages ------------------------------------------------------------ */
 
 static struct ipk_image_run *meta(struct ipk_image *im, u64 page, const char *where)
 {
@@ -144,7 +149,7 @@ static void check_registry(struct ipk_image *im)
 	}
 }
 
-/* ---- directory and objects --------------------------------------------------------------------- */
+/* ---- directory and objects -------------------------------------------------------------- */
 
 /* The header of an object at off; its block is claimed. False: nothing can be said of it. */
 static bool check_object(struct ipk_image *im, u64 off, u32 state, struct ipk_object *o)
@@ -162,23 +167,24 @@ static bool check_object(struct ipk_image *im, u64 off, u32 state, struct ipk_ob
 	r = ipk_image_claim(im, off, o->size);
 	if (r < 0)
 		ipk_image_finding(im, "directory", "object at %llu: its block %s", (ull)off,
-				  r == -EEXIST ? "belongs to two" :
-				  r == -ENOENT ? "is not in use" :
-						 "is too small");
+				  r == -EEXIST   ? "belongs to two"
+				  : r == -ENOENT ? "is not in use"
+						 : "is too small");
 	/* Padding included: a look-up compares all 64 bytes. */
 	if (!ipk_object_name_ok(o->name) || o->hash != n.hash ||
 	    memcmp(o->name, n.word, sizeof(o->name)) != 0)
 		ipk_image_finding(im, "directory", "object at %llu: its name is damaged", (ull)off);
 	else if (r == 0 && ipk_view_object_at(im->view, off, &whole) < 0)
-		ipk_image_finding(im, "directory", "object at %llu: its header is damaged", (ull)off);
+		ipk_image_finding(im, "directory", "object at %llu: its header is damaged",
+				  (ull)off);
 	else if (r == 0)
 		ipk_object_view_free(&whole);
 	if (IPK_OBJ_STATE(o->state) != state)
 		ipk_image_finding(im, "directory", "object at %llu is in state %llu", (ull)off,
 				  (ull)o->state);
 	if (o->id == 0 || o->id >= im->h.next_id)
-		ipk_image_finding(im, "directory", "object at %llu has number %llu of %llu", (ull)off,
-				  (ull)o->id, (ull)im->h.next_id);
+		ipk_image_finding(im, "directory", "object at %llu has number %llu of %llu",
+				  (ull)off, (ull)o->id, (ull)im->h.next_id);
 	return r == 0;
 }
 
@@ -205,7 +211,8 @@ static u64 slot(struct table *t, u64 i)
 
 	if (t->at != i / n * n) {
 		t->at = i / n * n;
-		t->error = ipk_view_read(t->im->view, t->off + 8 * t->at, t->chunk, sizeof(t->chunk));
+		t->error =
+			ipk_view_read(t->im->view, t->off + 8 * t->at, t->chunk, sizeof(t->chunk));
 		if (t->error < 0)
 			memset(t->chunk, 0, sizeof(t->chunk));
 	}
@@ -288,7 +295,8 @@ static int check_directory(struct ipk_image *im)
 	if (t.error < 0)
 		ipk_image_finding(im, "directory", "it cannot be read");
 	if (t.live != im->h.dir_live || t.live != im->h.objects)
-		ipk_image_finding(im, "directory", "%llu names; the header counts %llu, and %llu objects",
+		ipk_image_finding(im, "directory",
+				  "%llu names; the header counts %llu, and %llu objects",
 				  (ull)t.live, (ull)im->h.dir_live, (ull)im->h.objects);
 	if (t.tombs != im->h.dir_tombs)
 		ipk_image_finding(im, "directory", "%llu tombstones; the header counts %llu",

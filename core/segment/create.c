@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Creation: a file without a name is made complete and then linked to its name, which fails if the
- * name exists. A creator killed at any point leaves nothing (a hidden file where the file system has
- * no O_TMPFILE).
+ * name exists. A creator killed at any point leaves nothing (a hidden file where the file system
+ * has no O_TMPFILE).
  */
 #include <fcntl.h>
 #include <linux/magic.h>
@@ -48,10 +48,11 @@ static int check_options(struct plan *p, struct ipk_error *err)
 				     (unsigned long long)IPK_MAX_LIMIT);
 	p->size = ipk_align_up(size, unit);
 	if (o->max && (o->max < size || o->max > IPK_MAX_LIMIT))
-		return ipk_error_set(err, -EINVAL,
-				     "--max %llu: it must be at least --size (%llu) and at most %llu",
-				     (unsigned long long)o->max, (unsigned long long)size,
-				     (unsigned long long)IPK_MAX_LIMIT);
+		return ipk_error_set(
+			err, -EINVAL,
+			"--max %llu: it must be at least --size (%llu) and at most %llu",
+			(unsigned long long)o->max, (unsigned long long)size,
+			(unsigned long long)IPK_MAX_LIMIT);
 	p->max = o->max ? ipk_align_up(o->max, unit) : 0;
 	if (o->huge && (p->max > p->size || o->sparse))
 		return ipk_error_set(err, -EINVAL, "--huge: no %s on huge pages",
@@ -76,8 +77,8 @@ static void choose_max(struct plan *p, int fd)
 	struct statvfs fs;
 
 	if (!p->max && fstatvfs(fd, &fs) == 0 && fs.f_blocks) { /* tmpfs without a limit says 0 */
-		space = (u64)fs.f_bavail > UINT64_MAX / fs.f_frsize ? UINT64_MAX :
-								     fs.f_bavail * fs.f_frsize;
+		space = (u64)fs.f_bavail > UINT64_MAX / fs.f_frsize ? UINT64_MAX
+								    : fs.f_bavail * fs.f_frsize;
 		if (max > space / 2)
 			max = space / 2 & ~(u64)(IPK_PAGE - 1);
 	}
@@ -87,7 +88,7 @@ static void choose_max(struct plan *p, int fd)
 		p->flags |= IPK_SEG_FIXED;
 }
 
-/* ---- the file ---------------------------------------------------------------------------------- */
+/* ---- the file --------------------------------------------------------------------------- */
 
 static u64 random_word(void)
 {
@@ -153,21 +154,24 @@ static int publish(struct plan *p, int fd)
 	return r == 0 ? 0 : -errno;
 }
 
-/* ---- its contents ------------------------------------------------------------------------------ */
+/* ---- its contents ----------------------------------------------------------------------- */
 
 static int no_space(const struct plan *p, int r, struct ipk_error *err)
 {
 	if (p->flags & IPK_SEG_HUGE)
 		return ipk_error_set(err, r == -ENOMEM ? -ENOSPC : r,
 				     "segment %s: %s (see vm.nr_hugepages)", p->name,
-				     r == -ENOMEM || r == -ENOSPC ? "not enough huge pages" :
-								    ipk_strerror(r));
+				     r == -ENOMEM || r == -ENOSPC ? "not enough huge pages"
+								  : ipk_strerror(r));
 	if (r == -EFBIG)
-		return ipk_error_set(err, -ENOSPC,
-				     "segment %s: the file system or ulimit -f allows no file of %llu "
-				     "bytes (--size)", p->name, (unsigned long long)p->size);
+		return ipk_error_set(
+			err, -ENOSPC,
+			"segment %s: the file system or ulimit -f allows no file of %llu "
+			"bytes (--size)",
+			p->name, (unsigned long long)p->size);
 	if (r == -ENOSPC)
-		return ipk_error_set(err, r, "segment %s: the file system has no %llu bytes (--size)",
+		return ipk_error_set(err, r,
+				     "segment %s: the file system has no %llu bytes (--size)",
 				     p->name, (unsigned long long)p->size);
 	return ipk_error_set(err, r, "segment %s: %s", p->name, ipk_strerror(r));
 }
@@ -191,13 +195,14 @@ static int touch(const struct plan *p, u8 *base, struct ipk_error *err)
 		if (errno != EINVAL)
 			return no_space(p, errno == EFAULT ? -ENOSPC : -errno, err);
 		for (i = 0; i < p->size; i += IPK_PAGE) /* before 5.14; nobody else is there yet */
-			ipk_st((u64 *)(void *)(base + i), ipk_ld((u64 *)(void *)(base + i), relaxed),
-			       relaxed);
+			ipk_st((u64 *)(void *)(base + i),
+			       ipk_ld((u64 *)(void *)(base + i), relaxed), relaxed);
 	}
 	if (p->opt->lock && mlock2(base, p->max, MLOCK_ONFAULT) != 0)
-		return ipk_error_set(err, errno == EAGAIN ? -ENOMEM : -errno,
-				     "segment %s: --lock of its maximum of %llu bytes: %s (see ulimit -l)",
-				     p->name, (unsigned long long)p->max, ipk_strerror(-errno));
+		return ipk_error_set(
+			err, errno == EAGAIN ? -ENOMEM : -errno,
+			"segment %s: --lock of its maximum of %llu bytes: %s (see ulimit -l)",
+			p->name, (unsigned long long)p->max, ipk_strerror(-errno));
 	return 0;
 }
 
@@ -212,8 +217,8 @@ static int fill(struct plan *p, int fd, u8 **ret_base, struct ipk_error *err)
 	base = mmap(NULL, p->max, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
 	if (base == MAP_FAILED)
 		return ipk_error_set(err, -errno,
-				     "segment %s: no address space for %llu bytes (--max): %s", p->name,
-				     (unsigned long long)p->max, ipk_strerror(-errno));
+				     "segment %s: no address space for %llu bytes (--max): %s",
+				     p->name, (unsigned long long)p->max, ipk_strerror(-errno));
 	if (p->opt->numa) {
 		r = ipk_numa_apply(base, p->max, p->opt->numa, err);
 		if (r < 0)
@@ -249,7 +254,7 @@ static int set_owner(const struct plan *p, int fd, struct ipk_error *err)
 	return 0;
 }
 
-/* ---- huge pages -------------------------------------------------------------------------------- */
+/* ---- huge pages ------------------------------------------------------------------------- */
 
 /* A hugetlbfs mount with pages of that size in which we may create. */
 static int find_hugetlbfs(u64 huge, char *dir)
@@ -314,7 +319,7 @@ static int create_huge(struct plan *p, int *ret_fd, u8 **ret_base, struct ipk_er
 	return 0;
 }
 
-/* ---- together ---------------------------------------------------------------------------------- */
+/* ---- together --------------------------------------------------------------------------- */
 
 static int create_file(struct plan *p, int *ret_fd, u8 **ret_base, struct ipk_error *err)
 {
@@ -324,16 +329,18 @@ static int create_file(struct plan *p, int *ret_fd, u8 **ret_base, struct ipk_er
 	directory(p->path, dir);
 	r = open_unnamed(p, dir, &fd);
 	if (r < 0)
-		return ipk_error_set(err, r, "segment %s: cannot create a file in %.120s: %s", p->name,
-				     dir, r == -ENOENT ? "no such directory" : ipk_strerror(r));
+		return ipk_error_set(err, r, "segment %s: cannot create a file in %.120s: %s",
+				     p->name, dir,
+				     r == -ENOENT ? "no such directory" : ipk_strerror(r));
 	r = fill(p, fd, ret_base, err);
 	if (r == 0) {
 		r = set_owner(p, fd, err);
 		if (r == 0) {
 			r = publish(p, fd);
 			if (r < 0)
-				ipk_error_set(err, r, r == -EEXIST ? "segment %s exists" :
-								     "segment %s: cannot be linked: %s",
+				ipk_error_set(err, r,
+					      r == -EEXIST ? "segment %s exists"
+							   : "segment %s: cannot be linked: %s",
 					      p->name, ipk_strerror(r));
 		}
 		if (r < 0)
@@ -362,8 +369,8 @@ int ipk_segment_create(const char *name, const struct ipk_segment_options *optio
 	if (r < 0)
 		return r;
 	if (p.opt->huge && ipk_is_path(name))
-		return ipk_error_set(err, -EINVAL, "segment %.120s: --huge needs a name, not a path",
-				     name);
+		return ipk_error_set(err, -EINVAL,
+				     "segment %.120s: --huge needs a name, not a path", name);
 	if (lstat(p.path, &st) == 0) /* spares the work; publish decides */
 		return ipk_error_set(err, -EEXIST, "segment %.120s exists", name);
 	r = p.opt->huge ? create_huge(&p, &fd, &base, err) : create_file(&p, &fd, &base, err);

@@ -77,8 +77,8 @@ static int probe(struct ipk_segment *seg, u64 word, const struct ipk_dir_name *n
 	return ipk_ld(&h->dir, relaxed) == word ? -ENOENT : -EAGAIN;
 }
 
-int ipk_dir_find(struct ipk_segment *seg, const struct ipk_dir_name *n, u64 *ret_off, u64 **ret_slot,
-		 bool *ret_flux)
+int ipk_dir_find(struct ipk_segment *seg, const struct ipk_dir_name *n, u64 *ret_off,
+		 u64 **ret_slot, bool *ret_flux)
 {
 	struct ipk_header *h = ipk_header(seg);
 	u64 *slot;

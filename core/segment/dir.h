@@ -48,8 +48,8 @@ void ipk_dir_name(struct ipk_dir_name *n, const char *name);
  * 0 and the header's offset and where its entry stands; -ENOENT, -EBADMSG. Without the lock -ENOENT
  * may come from a change that is being carried out: *ret_flux, if not NULL, says so.
  */
-int ipk_dir_find(struct ipk_segment *seg, const struct ipk_dir_name *n, u64 *ret_off, u64 **ret_slot,
-		 bool *ret_flux);
+int ipk_dir_find(struct ipk_segment *seg, const struct ipk_dir_name *n, u64 *ret_off,
+		 u64 **ret_slot, bool *ret_flux);
 
 /* In transactions, after the searches: each at most once. add returns -EXFULL when the table has to
  * be rebuilt first. */

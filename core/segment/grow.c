@@ -16,7 +16,8 @@
 
 int ipk_refresh_size(struct ipk_segment *seg)
 {
-	/* Acquire, and before the header's: another thread may raise it meanwhile, and never beyond. */
+	/* Acquire, and before the header's: another thread may raise it meanwhile, and never
+	 * beyond. */
 	u64 old = ipk_ld(&seg->size, acquire);
 	u64 size = ipk_ld(&ipk_header(seg)->size, acquire); /* pairs with COMMIT */
 	struct stat st;
@@ -36,7 +37,8 @@ static int fill(int fd, u64 off, u64 len)
 	static const u8 zeros[16 * IPK_PAGE];
 
 	while (len) {
-		ssize_t n = pwrite(fd, zeros, len < sizeof(zeros) ? len : sizeof(zeros), (off_t)off);
+		ssize_t n =
+			pwrite(fd, zeros, len < sizeof(zeros) ? len : sizeof(zeros), (off_t)off);
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -134,8 +136,7 @@ static int rebuild(struct ipk_tx *tx, u64 npages)
 	tx->direct = false;
 	ipk_tx_set(tx, &h->size, npages * IPK_PAGE);
 	ipk_tx_set(tx, &h->table, table);
-	ipk_tx_set(tx, &h->meta_pages,
-		   ipk_tx_get(tx, &h->meta_pages) - old_len + (npages - table));
+	ipk_tx_set(tx, &h->meta_pages, ipk_tx_get(tx, &h->meta_pages) - old_len + (npages - table));
 	return ipk_tx_commit(tx);
 }
 
@@ -144,9 +145,10 @@ static int full(struct ipk_segment *seg, int r, struct ipk_error *err)
 	if (r == -ENOSPC)
 		return ipk_error_set(err, r, "segment %s: the file system is full", seg->name);
 	if (r == -EFBIG)
-		return ipk_error_set(err, -ENOSPC,
-				     "segment %s: the file system or ulimit -f allows no larger file",
-				     seg->name);
+		return ipk_error_set(
+			err, -ENOSPC,
+			"segment %s: the file system or ulimit -f allows no larger file",
+			seg->name);
 	return ipk_error_set(err, r, "segment %s: cannot grow: %s", seg->name, ipk_strerror(r));
 }
 
@@ -168,8 +170,8 @@ int ipk_grow_locked(struct ipk_self *me, u64 pages, u64 at_least, struct ipk_err
 	else if (ipk_pg_type(w) == IPK_PG_FREE_TAIL && ipk_pg_len(w) < start)
 		start -= ipk_pg_len(w);
 	if (seg->flags & IPK_SEG_HUGE)
-		return ipk_error_set(err, -ENOSPC, "segment %s is full; on huge pages it cannot grow",
-				     seg->name);
+		return ipk_error_set(err, -ENOSPC,
+				     "segment %s is full; on huge pages it cannot grow", seg->name);
 	r = choose(&tx, start, pages, at_least, &needed, &wanted);
 	if (r == -ENOSPC)
 		return ipk_error_set(err, r, "segment %s is at its maximum of %llu bytes (--max)",
@@ -198,17 +200,19 @@ int ipk_segment_grow(struct ipk_segment *seg, uint64_t size, struct ipk_error *e
 	int r = 0;
 
 	if (size > seg->max)
-		return ipk_error_set(err, -ENOSPC,
-				     "segment %s may grow to %llu bytes (--max), not to %llu", seg->name,
-				     (unsigned long long)seg->max, (unsigned long long)size);
+		return ipk_error_set(
+			err, -ENOSPC, "segment %s may grow to %llu bytes (--max), not to %llu",
+			seg->name, (unsigned long long)seg->max, (unsigned long long)size);
 	if (!seg->writable)
-		return ipk_error_set(err, -EACCES, "segment %s is open for reading only", seg->name);
+		return ipk_error_set(err, -EACCES, "segment %s is open for reading only",
+				     seg->name);
 	me = ipk_self(seg, &r);
 	if (!me)
 		return ipk_error_set(err, r, "segment %s: %s", seg->name, ipk_strerror(r));
 	r = ipk_lock(me, lock, IPK_FOREVER);
 	if (r < 0)
-		return ipk_error_set(err, r, "segment %s: its lock: %s", seg->name, ipk_strerror(r));
+		return ipk_error_set(err, r, "segment %s: its lock: %s", seg->name,
+				     ipk_strerror(r));
 	r = ipk_journal_replay(seg);
 	if (r == 0)
 		r = ipk_grow_locked(me, 0, ipk_align_up(size, IPK_PAGE) / IPK_PAGE, err);

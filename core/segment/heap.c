@@ -72,7 +72,7 @@ void ipk_pg_set_map(struct ipk_tx *tx, u64 page, u64 map)
 		word_set(tx, &e->map, map);
 }
 
-/* ---- lists of free runs ---------------------------------------------------------------------- */
+/* ---- lists of free runs ----------------------------------------------------------------- */
 
 /* The run whose head is page, if it is free and whole: *len and *flags. */
 static bool free_run(struct ipk_tx *tx, u64 page, u64 *len, u32 *flags)
@@ -102,8 +102,7 @@ void ipk_pages_insert(struct ipk_tx *tx, u64 page, u64 len, u32 flags)
 	if (head) {
 		if (ipk_pg_type(ipk_pg_w(tx, head)) != IPK_PG_FREE)
 			ipk_tx_fail(tx, -EBADMSG);
-		ipk_pg_set_links(tx, head,
-				 ipk_pg_link(ipk_pg_next(ipk_pg_links(tx, head)), page));
+		ipk_pg_set_links(tx, head, ipk_pg_link(ipk_pg_next(ipk_pg_links(tx, head)), page));
 	}
 	ipk_tx_set(tx, &h->bins[bin], page);
 	ipk_tx_set(tx, &h->bin_map, ipk_tx_get(tx, &h->bin_map) | UINT64_C(1) << bin);
@@ -133,8 +132,7 @@ static void unlink_run(struct ipk_tx *tx, u64 page, u64 len)
 		ipk_tx_fail(tx, -EBADMSG);
 	ipk_tx_set(tx, &h->bins[bin], next);
 	if (!next)
-		ipk_tx_set(tx, &h->bin_map,
-			   ipk_tx_get(tx, &h->bin_map) & ~(UINT64_C(1) << bin));
+		ipk_tx_set(tx, &h->bin_map, ipk_tx_get(tx, &h->bin_map) & ~(UINT64_C(1) << bin));
 }
 
 /* Looks at the first most runs of a list for one of n pages without a flag in avoid. 0: none. */
@@ -260,7 +258,7 @@ void ipk_pages_give(struct ipk_tx *tx, u64 page, u64 len, u32 flags)
 	ipk_pages_insert(tx, first, end - first, flags);
 }
 
-/* ---- blocks ----------------------------------------------------------------------------------- */
+/* ---- blocks ----------------------------------------------------------------------------- */
 
 static void count(struct ipk_tx *tx, u64 *total, u64 n, bool more)
 {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Pages and blocks inside transactions. A free run hangs in the list of floor(log2(its pages)); runs
- * are joined with their neighbours as soon as they are freed, which their first and last entries in
- * the page table make possible in constant time. Blocks up to 2048 bytes share a page with others of
- * their class; the page's bitmap says which are in use.
+ * Pages and blocks inside transactions. A free run hangs in the list of floor(log2(its pages));
+ * runs are joined with their neighbours as soon as they are freed, which their first and last
+ * entries in the page table make possible in constant time. Blocks up to 2048 bytes share a page
+ * with others of their class; the page's bitmap says which are in use.
  *
  * All of it runs with the lock held and changes words through the transaction alone, so a death
  * leaves nothing. What cannot be right makes tx->error -EBADMSG; no loop depends on it being right.
@@ -14,7 +14,7 @@
 #include "segment/segment.h"
 
 #define IPK_SLAB_MAX 2048u
-#define IPK_PUNCH_PAGES 64u /* smaller runs are not worth a system call */
+#define IPK_PUNCH_PAGES 64u                /* smaller runs are not worth a system call */
 #define IPK_PAGES_MAX UINT64_C(0xffffffff) /* page numbers are 32 bits */
 
 extern const u16 ipk_class_size[IPK_CLASSES];
@@ -86,7 +86,8 @@ int ipk_journal_replay(struct ipk_segment *seg);
 /* heap.c: runs of pages. n pages of that type, or 0; taking does not count in any total. */
 u64 ipk_pages_take(struct ipk_tx *tx, u64 n, u32 type);
 void ipk_pages_give(struct ipk_tx *tx, u64 page, u64 len, u32 flags);
-/* Takes the free run that ends right before page out of its list; returns its first page, or page. */
+/* Takes the free run that ends right before page out of its list; returns its first page, or page.
+ */
 u64 ipk_pages_unlink_before(struct ipk_tx *tx, u64 page, u32 *flags);
 void ipk_pages_insert(struct ipk_tx *tx, u64 page, u64 len, u32 flags);
 /* A field of a page's entry; 0 and an error beyond the table. */
@@ -102,7 +103,8 @@ void ipk_tx_fail(struct ipk_tx *tx, int error); /* the first error stays */
 u64 ipk_slab_take(struct ipk_tx *tx, u32 cls);
 void ipk_slab_give(struct ipk_tx *tx, u64 page, u64 w, u64 off);
 
-/* grow.c, lock held: makes a free run of at least pages pages; at_least: new size in pages, or 0. */
+/* grow.c, lock held: makes a free run of at least pages pages; at_least: new size in pages, or 0.
+ */
 int ipk_grow_locked(struct ipk_self *me, u64 pages, u64 at_least, struct ipk_error *err);
 /* Makes the file have memory for a range; what is there keeps its contents. Range not in use. */
 int ipk_reserve(int fd, u64 off, u64 len);

@@ -24,7 +24,7 @@ void ipk_image_finding(struct ipk_image *image, const char *where, const char *f
 	image->fn(image->arg, where, what);
 }
 
-/* ---- the page table ---------------------------------------------------------------------------- */
+/* ---- the page table --------------------------------------------------------------------- */
 
 struct reader {
 	struct ipk_image *image;
@@ -109,8 +109,8 @@ static int check_tail(struct reader *rd, const struct ipk_image_run *run, u64 *b
 		return 0;
 	r = entry(rd, (u64)run->page + run->len - 1, &e);
 	if (r == 0 && e.w != ipk_pg_word(type, 0, 0, run->len))
-		ipk_image_finding(rd->image, "pages", "the run of %u pages at %u has no end", run->len,
-				  run->page);
+		ipk_image_finding(rd->image, "pages", "the run of %u pages at %u has no end",
+				  run->len, run->page);
 	return r;
 }
 
@@ -129,7 +129,8 @@ static int walk(struct ipk_image *im)
 			return r;
 		bad = bad_head(im, page, &e);
 		if (bad) {
-			ipk_image_finding(im, "pages", "page %llu %s", (unsigned long long)page, bad);
+			ipk_image_finding(im, "pages", "page %llu %s", (unsigned long long)page,
+					  bad);
 			return 0;
 		}
 		run = (struct ipk_image_run){.page = (u32)page,
@@ -226,7 +227,7 @@ void ipk_image_free(struct ipk_image *image)
 	image->nruns = 0;
 }
 
-/* ---- blocks ------------------------------------------------------------------------------------ */
+/* ---- blocks ----------------------------------------------------------------------------- */
 
 struct ipk_image_run *ipk_image_run(const struct ipk_image *image, u64 page)
 {
@@ -306,14 +307,16 @@ int ipk_image_leaks(struct ipk_image *image)
 			ipk_image_finding(image, "pages", "%u pages at %u serve nothing", run->len,
 					  run->page);
 		if (run->type == IPK_PG_RUN && !run->claimed)
-			ipk_image_finding(image, "pages", "the block of %u pages at %u belongs to nothing",
+			ipk_image_finding(image, "pages",
+					  "the block of %u pages at %u belongs to nothing",
 					  run->len, run->page);
 		lost = run->type == IPK_PG_SLAB ? run->map & ~run->claimed : 0;
 		for (; lost; lost &= lost - 1)
-			ipk_image_finding(image, "pages", "the block of %u bytes at %llu belongs to nothing",
-					  ipk_class_size[run->cls],
-					  (unsigned long long)run->page * IPK_PAGE +
-						  (u64)__builtin_ctzll(lost) * ipk_class_size[run->cls]);
+			ipk_image_finding(
+				image, "pages", "the block of %u bytes at %llu belongs to nothing",
+				ipk_class_size[run->cls],
+				(unsigned long long)run->page * IPK_PAGE +
+					(u64)__builtin_ctzll(lost) * ipk_class_size[run->cls]);
 	}
 	return image->findings;
 }

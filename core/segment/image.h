@@ -4,9 +4,9 @@
  * For checking. Made through a view, so nothing in the segment can crash or hang who makes it; its
  * cost is bounded by the bytes that are really there.
  *
- *	load, check          header, page table, free lists, directory, registry; claims their memory
- *	claim ...            the kinds' blocks, by whoever walks the objects
- *	leaks                what nobody claimed
+ *	load, check          header, page table, free lists, directory, registry; claims their
+ *memory claim ...            the kinds' blocks, by whoever walks the objects leaks what nobody
+ *claimed
  */
 #ifndef IPK_IMAGE_H
 #define IPK_IMAGE_H
@@ -21,7 +21,7 @@ struct ipk_image_run {
 	u16 flags;
 	bool seen; /* in a list; META: claimed */
 	u64 link;
-	u64 map; /* SLAB: blocks in use */
+	u64 map;     /* SLAB: blocks in use */
 	u64 claimed; /* SLAB: by block; RUN: bit 0 */
 };
 
@@ -40,13 +40,15 @@ struct ipk_image {
 
 /*
  * The picture of one instant. -EAGAIN: the segment changes faster than it can be read; -EBADMSG,
- * -ENOMEM. What is wrong in the page table is told through fn at once. Release with ipk_image_free().
+ * -ENOMEM. What is wrong in the page table is told through fn at once. Release with
+ * ipk_image_free().
  */
 int ipk_image_load(struct ipk_view *view, struct ipk_image *ret_image,
 		   void (*fn)(void *arg, const char *where, const char *what), void *arg);
 /* Has the segment changed since? Then what was found meanwhile may be a mixture of two instants. */
 bool ipk_image_changed(const struct ipk_image *image);
-/* The same of no one instant: one look, whatever changes meanwhile; its findings may be mistaken. */
+/* The same of no one instant: one look, whatever changes meanwhile; its findings may be mistaken.
+ */
 int ipk_image_glance(struct ipk_view *view, struct ipk_image *ret_image,
 		     void (*fn)(void *arg, const char *where, const char *what), void *arg);
 void ipk_image_free(struct ipk_image *image);

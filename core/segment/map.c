@@ -75,13 +75,14 @@ int ipk_attach(int fd, u8 *base, unsigned mode, const char *name, const char *pa
 		r = ipk_error_set(err, -ENOMEM, "out of memory");
 		goto fail;
 	}
-	/* All that it may grow to, so that growth moves nothing. What lies behind size costs no memory. */
+	/* All that it may grow to, so that growth moves nothing. What lies behind size costs no
+	 * memory. */
 	if (!mapped)
 		base = mmap(NULL, geo.max, prot, MAP_SHARED | MAP_NORESERVE, fd, 0);
 	if (base == MAP_FAILED) {
 		r = ipk_error_set(err, -errno,
-				  "segment %s: no address space for its maximum of %llu bytes: %s", name,
-				  (unsigned long long)geo.max, ipk_strerror(-errno));
+				  "segment %s: no address space for its maximum of %llu bytes: %s",
+				  name, (unsigned long long)geo.max, ipk_strerror(-errno));
 		goto fail;
 	}
 	seg->base = base;
@@ -112,7 +113,8 @@ fail:
 static int mode_flags(unsigned mode, struct ipk_error *err, int *ret_flags)
 {
 	if (!(mode & (IPK_READ | IPK_WRITE)) || (mode & ~(IPK_READ | IPK_WRITE)))
-		return ipk_error_set(err, -EINVAL, "mode %u is neither IPK_READ nor IPK_WRITE", mode);
+		return ipk_error_set(err, -EINVAL, "mode %u is neither IPK_READ nor IPK_WRITE",
+				     mode);
 	*ret_flags = mode & IPK_WRITE ? O_RDWR : O_RDONLY;
 	return 0;
 }

@@ -28,7 +28,8 @@ const char *ipk_dir_path(void);
 
 /*
  * Opens the file of a segment as it is, following no link but the one to huge pages that we make.
- * flags: O_RDONLY or O_RDWR. path: PATH_MAX bytes. st: filled. A regular file is all that is promised.
+ * flags: O_RDONLY or O_RDWR. path: PATH_MAX bytes. st: filled. A regular file is all that is
+ * promised.
  */
 int ipk_file_open(const char *name, int flags, int *ret_fd, char *path, struct stat *st,
 		  struct ipk_error *err);

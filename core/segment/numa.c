@@ -72,7 +72,8 @@ int ipk_numa_apply(void *base, u64 len, const char *policy, struct ipk_error *er
 				     policy);
 	lib = dlopen("libnuma.so.1", RTLD_NOW | RTLD_LOCAL);
 	if (!lib)
-		return ipk_error_set(err, -EOPNOTSUPP, "--numa needs libnuma.so.1, which is not installed");
+		return ipk_error_set(err, -EOPNOTSUPP,
+				     "--numa needs libnuma.so.1, which is not installed");
 	*(void **)&available = dlsym(lib, "numa_available");
 	*(void **)&max_node = dlsym(lib, "numa_max_node");
 	*(void **)&bind = dlsym(lib, "mbind");

@@ -4,8 +4,9 @@
  * directory and puts it on the list of zombies; its memory follows when nobody lists it in uses[].
  *
  *	killed while creating            nothing exists
- *	killed behind the removal        it is a zombie; whoever sweeps, closes or removes next frees it
- *	killed while freeing a zombie    its state word names the dead one; the next reaper starts again
+ *	killed behind the removal        it is a zombie; whoever sweeps, closes or removes next
+ *frees it killed while freeing a zombie    its state word names the dead one; the next reaper
+ *starts again
  */
 #include <fcntl.h>
 #include <stdlib.h>
@@ -20,26 +21,23 @@
 #define RETRIES 1000
 #define ZERO_BY_HOLE (UINT64_C(1) << 20)
 
-static int no_self(struct ipk_segment *seg, int r, struct ipk_error *err)
-{
-	if (!seg->writable)
-		return ipk_error_set(err, -EACCES, "segment %s is open for reading only", seg->name);
-	return ipk_error_set(err, r, "segment %s: %s", seg->name, ipk_strerror(r));
-}
-
-static struct ipk_self *writer(struct ipk_segment *seg, int *ret_error, struct ipk_error *err)
+struct ipk_self *ipk_writer(struct ipk_segment *seg, int *ret_error, struct ipk_error *err)
 {
 	struct ipk_self *me = NULL;
 	int r = -EACCES;
 
-	if (seg->writable)
-		me = ipk_self(seg, &r);
+	if (!seg->writable) {
+		*ret_error =
+			ipk_error_set(err, r, "segment %s is open for reading only", seg->name);
+		return NULL;
+	}
+	me = ipk_self(seg, &r);
 	if (!me)
-		*ret_error = no_self(seg, r, err);
+		*ret_error = ipk_error_set(err, r, "segment %s: %s", seg->name, ipk_strerror(r));
 	return me;
 }
 
-/* ---- creation ---------------------------------------------------------------------------------- */
+/* ---- creation --------------------------------------------------------------------------- */
 
 struct creation {
 	const struct ipk_obj_spec *spec;
@@ -136,7 +134,8 @@ int ipk_obj_create(struct ipk_segment *seg, const struct ipk_obj_spec *spec, u64
 	int r = 0, i;
 
 	if (!ipk_object_name_ok(spec->name))
-		return ipk_error_set(err, -EINVAL, "\"%.80s\" is no name for an object", spec->name);
+		return ipk_error_set(err, -EINVAL, "\"%.80s\" is no name for an object",
+				     spec->name);
 	c.type_len = spec->type ? strlen(spec->type) : 0;
 	c.key_len = spec->key ? strlen(spec->key) : 0;
 	if (c.type_len > UINT16_MAX || c.key_len > UINT16_MAX)
@@ -144,14 +143,15 @@ int ipk_obj_create(struct ipk_segment *seg, const struct ipk_obj_spec *spec, u64
 				     spec->name);
 	c.body = ipk_align_up(sizeof(struct ipk_object) + c.type_len + c.key_len + 2, 128);
 	if (spec->body_size > seg->max - c.body)
-		return ipk_error_set(err, -ENOSPC,
-				     "object %s takes %llu bytes; segment %s has at most %llu (--max)",
-				     spec->name, (unsigned long long)spec->body_size, seg->name,
-				     (unsigned long long)seg->max);
+		return ipk_error_set(
+			err, -ENOSPC,
+			"object %s takes %llu bytes; segment %s has at most %llu (--max)",
+			spec->name, (unsigned long long)spec->body_size, seg->name,
+			(unsigned long long)seg->max);
 	c.size = c.body + spec->body_size;
 	c.now = now_real();
 	ipk_dir_name(&c.name, spec->name);
-	me = writer(seg, &r, err);
+	me = ipk_writer(seg, &r, err);
 	if (!me)
 		return r;
 	for (i = 0; i < RETRIES; i++) {
@@ -170,214 +170,7 @@ int ipk_obj_create(struct ipk_segment *seg, const struct ipk_obj_spec *spec, u64
 	return r < 0 ? r : 0;
 }
 
-/* ---- opening ----------------------------------------------------------------------------------- */
-
-int ipk_obj_bind(struct ipk_segment *seg, u64 off, struct ipk_obj *ret_obj)
-{
-	struct ipk_object *o = ipk_at(seg, off, sizeof(*o), IPK_LINE);
-	u64 size, body;
-
-	if (!o || off == 0)
-		return -EBADMSG;
-	size = ipk_ld(&o->size, relaxed);
-	body = ipk_ld(&o->body, relaxed);
-	if (ipk_ld(&o->magic, relaxed) != IPK_OBJ_MAGIC || size > ipk_block_size(seg, off) ||
-	    body % 128 || body < sizeof(*o) || body > size || !ipk_at(seg, off, size, IPK_LINE))
-		return -EBADMSG;
-	memset(ret_obj, 0, sizeof(*ret_obj));
-	ret_obj->seg = seg;
-	ret_obj->o = o;
-	ret_obj->off = off;
-	ret_obj->id = ipk_ld(&o->id, relaxed);
-	ret_obj->size = size;
-	ret_obj->body = off + body;
-	return 0;
-}
-
-static int locate(struct ipk_tx *tx, void *arg)
-{
-	struct ipk_locate *l = arg;
-
-	return ipk_dir_find(tx->seg, &l->name, &l->off, NULL, NULL);
-}
-
-int ipk_obj_locate(struct ipk_segment *seg, struct ipk_self *me, struct ipk_locate *l)
-{
-	bool flux;
-	int r, i;
-
-	for (i = 0;; i++) {
-		r = ipk_dir_find(seg, &l->name, &l->off, NULL, &flux);
-		if (r != -ENOENT || !flux)
-			return r;
-		if (me) /* the owner of the change may be dead: the lock finishes it */
-			return ipk_tx_run(me, locate, l, IPK_FOREVER, NULL);
-		if (i == RETRIES)
-			return r;
-		ipk_pause();
-	}
-}
-
-/* Finds the object and lists it for me, who may be NULL. *ret_new: was not listed before. */
-static int find_and_list(struct ipk_segment *seg, struct ipk_self *me, struct ipk_locate *l,
-			 bool *ret_new)
-{
-	u64 off;
-	int r, i;
-
-	for (i = 0; i < RETRIES; i++) {
-		r = ipk_obj_locate(seg, me, l);
-		if (r < 0 || !me)
-			return r;
-		off = l->off;
-		*ret_new = ipk_uses_add(me, off);
-		ipk_fence(seq_cst); /* pairs with remove: it sees our entry, or we its change */
-		r = ipk_obj_locate(seg, me, l);
-		if (r == 0 && l->off == off)
-			return 0;
-		if (*ret_new) {
-			ipk_uses_drop(me, off);
-			ipk_obj_unlisted(me, off);
-			*ret_new = false;
-		}
-	}
-	return r < 0 ? r : -ENOENT;
-}
-
-static int check_kind(struct ipk_obj *obj, u16 kind, u16 version, u64 min_body, const char *name,
-		      struct ipk_error *err)
-{
-	const struct ipk_obj_hooks *hooks = ipk_obj_hooks(kind);
-	u16 have = ipk_ld(&obj->o->kind, relaxed), at = ipk_ld(&obj->o->version, relaxed);
-
-	if (have != kind)
-		return ipk_error_set(err, -EMEDIUMTYPE, "%s/%s is of another kind", obj->seg->name,
-				     name);
-	if (at != version)
-		return ipk_error_set(err, -EPROTO,
-				     "%s/%s has layout version %u, this library reads %u: use the "
-				     "library that made it", obj->seg->name, name, at, version);
-	if (obj->size - (obj->body - obj->off) < min_body ||
-	    (hooks && hooks->attachable && !hooks->attachable(obj)))
-		return ipk_error_set(err, -EBADMSG, "%s/%s is damaged; see ipcctl fsck",
-				     obj->seg->name, name);
-	return 0;
-}
-
-int ipk_obj_open(struct ipk_segment *seg, const char *name, u16 kind, u16 version, u64 min_body,
-		 size_t handle_size, void **ret_handle, struct ipk_error *err)
-{
-	struct ipk_self *me = NULL;
-	struct ipk_locate l;
-	struct ipk_obj *obj;
-	bool fresh = false;
-	u64 off = 0;
-	int r = 0, i;
-
-	if (!ipk_object_name_ok(name))
-		return ipk_error_set(err, -ENOENT, "no object %s/%.80s", seg->name, name);
-	if (seg->writable) {
-		me = writer(seg, &r, err);
-		if (!me)
-			return r;
-	}
-	ipk_dir_name(&l.name, name);
-	obj = calloc(1, handle_size);
-	if (!obj)
-		return ipk_error_set(err, -ENOMEM, "out of memory");
-	for (i = 0; i < RETRIES; i++) {
-		r = find_and_list(seg, me, &l, &fresh);
-		if (r == -ENOENT)
-			ipk_error_set(err, r, "no object %s/%s", seg->name, name);
-		else if (r < 0)
-			ipk_error_set(err, r, "segment %s: the directory is damaged", seg->name);
-		if (r < 0)
-			break;
-		off = l.off;
-		r = ipk_obj_bind(seg, off, obj);
-		if (r == 0)
-			r = check_kind(obj, kind, version, min_body, name, err);
-		else
-			ipk_error_set(err, r, "%s/%s is damaged; see ipcctl fsck", seg->name, name);
-		/* A reader lists nothing: what he found may have been freed under him. */
-		if (me || (ipk_obj_locate(seg, NULL, &l) == 0 && l.off == off))
-			break;
-	}
-	if (r < 0)
-		goto unlist;
-	obj->opener = me;
-	if (me) {
-		ipk_hold_get(me);
-		obj->listed = me->tix < 64 ? UINT64_C(1) << me->tix : 0;
-	}
-	pthread_mutex_lock(&seg->mutex);
-	obj->next = seg->objects;
-	seg->objects = obj;
-	pthread_mutex_unlock(&seg->mutex);
-	*ret_handle = obj;
-	return 0;
-unlist:
-	if (me && fresh) {
-		ipk_uses_drop(me, off);
-		ipk_obj_unlisted(me, off);
-	}
-	free(obj);
-	return r;
-}
-
-/* Does self use the object through another handle of this process? seg->mutex held. */
-static bool used_elsewhere(struct ipk_obj *obj, const struct ipk_self *self)
-{
-	struct ipk_obj *other;
-
-	for (other = obj->seg->objects; other; other = other->next) {
-		if (other != obj && other->off == obj->off &&
-		    (other->opener == self || self->tix >= 64 ||
-		     (ipk_ld(&other->listed, relaxed) >> self->tix & 1)))
-			return true;
-	}
-	return false;
-}
-
-void ipk_obj_close(struct ipk_obj *obj)
-{
-	struct ipk_segment *seg = obj->seg;
-	struct ipk_self *self, *me;
-	void **link;
-	int r;
-
-	pthread_mutex_lock(&seg->mutex);
-	for (link = &seg->objects; *link; link = (void **)&((struct ipk_obj *)*link)->next) {
-		if (*link == obj) {
-			*link = obj->next;
-			break;
-		}
-	}
-	for (self = seg->selves; self; self = self->next) {
-		bool listed = self == obj->opener || self->tix >= 64 ||
-			      (ipk_ld(&obj->listed, relaxed) >> self->tix & 1);
-
-		if (listed && !used_elsewhere(obj, self))
-			ipk_uses_drop(self, obj->off);
-	}
-	pthread_mutex_unlock(&seg->mutex);
-	if (obj->opener)
-		ipk_hold_put(obj->opener);
-	if (seg->writable && ipk_ld(&ipk_header(seg)->zombies, relaxed)) {
-		me = ipk_self(seg, &r);
-		if (me)
-			ipk_obj_unlisted(me, obj->off);
-	}
-	free(obj);
-}
-
-bool ipk_stale(struct ipk_obj *obj)
-{
-	return IPK_OBJ_STATE(ipk_ld(&obj->o->state, relaxed)) != IPK_OBJ_LIVE ||
-	       ipk_ld(&ipk_header(obj->seg)->removed, relaxed);
-}
-
-/* ---- renaming ---------------------------------------------------------------------------------- */
+/* ---- renaming --------------------------------------------------------------------------- */
 
 struct renaming {
 	struct ipk_dir_name from, to;
@@ -417,7 +210,7 @@ int ipk_object_rename(struct ipk_segment *seg, const char *from, const char *to,
 
 	if (!ipk_object_name_ok(to))
 		return ipk_error_set(err, -EINVAL, "\"%.80s\" is no name for an object", to);
-	me = writer(seg, &r, err);
+	me = ipk_writer(seg, &r, err);
 	if (!me)
 		return r;
 	ipk_dir_name(&n.from, from);
@@ -436,7 +229,7 @@ int ipk_object_rename(struct ipk_segment *seg, const char *from, const char *to,
 	return r;
 }
 
-/* ---- walking ----------------------------------------------------------------------------------- */
+/* ---- walking ---------------------------------------------------------------------------- */
 
 /* 1: the table was replaced meanwhile. */
 static int each_in(struct ipk_segment *seg, u64 word, int (*fn)(void *arg, u64 off), void *arg,
@@ -453,7 +246,7 @@ static int each_in(struct ipk_segment *seg, u64 word, int (*fn)(void *arg, u64 o
 		return -EBADMSG;
 	for (i = 0; i < n; i++) {
 		entry = ipk_ld(&slots[i], acquire); /* pairs with COMMIT */
-		ipk_fence(acquire); /* the table's memory was not reused before */
+		ipk_fence(acquire);                 /* the table's memory was not reused before */
 		if (ipk_ld(&ipk_header(seg)->dir, relaxed) != word)
 			return 1;
 		if (entry > IPK_DIR_TOMB) {

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* Between object.c and reap.c. */
+/* Between object.c, open.c and reap.c. */
 #ifndef IPK_OBJECT_H
 #define IPK_OBJECT_H
 
 #include "segment/dir.h"
 
 #define IPK_ZOMBIES_MAX (1u << 20) /* bounds walks of a list that may be a circle */
+
+/* The calling thread's participant, or NULL and an error that says why it may not write. */
+struct ipk_self *ipk_writer(struct ipk_segment *seg, int *ret_error, struct ipk_error *err);
 
 struct ipk_locate {
 	struct ipk_dir_name name;

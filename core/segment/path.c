@@ -63,11 +63,14 @@ int ipk_segment_path(const char *name, char *buf, size_t size, struct ipk_error 
 	else if (ipk_segment_name_ok(name))
 		n = snprintf(buf, size, "%s/%s" IPK_SUFFIX, ipk_dir_path(), name);
 	else
-		return ipk_error_set(err, -EINVAL,
-				     "\"%.80s\" is no name for a segment (letters, digits, _ . -, at "
-				     "most 63, or a path with a slash in front)", name);
+		return ipk_error_set(
+			err, -EINVAL,
+			"\"%.80s\" is no name for a segment (letters, digits, _ . -, at "
+			"most 63, or a path with a slash in front)",
+			name);
 	if (n < 0 || (size_t)n >= size)
-		return ipk_error_set(err, -ENAMETOOLONG, "segment %.80s: the path is too long", name);
+		return ipk_error_set(err, -ENAMETOOLONG, "segment %.80s: the path is too long",
+				     name);
 	return 0;
 }
 
@@ -159,8 +162,8 @@ int ipk_file_reopen(int fd, int flags, int *ret_fd, struct ipk_error *err)
 	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
 	own = open(link, flags | O_CLOEXEC | O_NOCTTY);
 	if (own < 0)
-		return ipk_error_set(err, -errno, "descriptor %d cannot be opened anew (%s): %s", fd,
-				     link, ipk_strerror(-errno));
+		return ipk_error_set(err, -errno, "descriptor %d cannot be opened anew (%s): %s",
+				     fd, link, ipk_strerror(-errno));
 	*ret_fd = own;
 	return 0;
 }
@@ -186,7 +189,8 @@ static int check_magic(ssize_t n, u64 magic, const char *name, struct ipk_error 
 		return ipk_error_set(err, (int)n, "segment %s: %s", name, ipk_strerror((int)n));
 	if (n >= (ssize_t)sizeof(magic) && magic == __builtin_bswap64(IPK_MAGIC))
 		return ipk_error_set(err, -EPROTO,
-				     "%s is a segment of a machine with the other byte order", name);
+				     "%s is a segment of a machine with the other byte order",
+				     name);
 	if (n < (ssize_t)sizeof(magic) || magic != IPK_MAGIC)
 		return ipk_error_set(err, -EPROTO, "%s is not a segment of ours", name);
 	return 0;
@@ -218,8 +222,9 @@ int ipk_header_read(int fd, const char *name, struct ipk_geometry *ret_geo, stru
 	if (r < 0)
 		return r;
 	if (u.h.max > IPK_MAX_LIMIT)
-		return ipk_error_set(err, -EBADMSG, "segment %s: its maximum of %llu bytes is absurd",
-				     name, (unsigned long long)u.h.max);
+		return ipk_error_set(err, -EBADMSG,
+				     "segment %s: its maximum of %llu bytes is absurd", name,
+				     (unsigned long long)u.h.max);
 	*ret_geo = (struct ipk_geometry){
 		.size = u.h.size, .max = u.h.max, .flags = u.h.flags, .id = {u.h.id[0], u.h.id[1]}};
 	return 0;

@@ -23,12 +23,13 @@ static bool in_hands(struct ipk_segment *seg, u64 state)
 	p = ipk_slot_page(seg, slot - 1);
 	if (!p)
 		return false;
-	claim = ipk_ld(&p->claim, acquire); /* pairs with the release that made it somebody else's */
+	claim = ipk_ld(&p->claim,
+		       acquire); /* pairs with the release that made it somebody else's */
 	return (claim >> 8 & GEN_MASK) == state >> 22 && ipk_claim_uses(claim) &&
 	       IPK_CLAIM_STATE(claim) != IPK_CLAIM_DEAD && !ipk_dead(seg, slot - 1, true);
 }
 
-/* ---- freeing ----------------------------------------------------------------------------------- */
+/* ---- freeing ---------------------------------------------------------------------------- */
 
 struct reaping {
 	u64 off; /* 0: any */
@@ -43,7 +44,8 @@ static int claim(struct ipk_tx *tx, void *arg)
 	struct ipk_object *o;
 	u32 left;
 
-	/* Nobody can begin to use one: it is in no directory. Nobody else decides: we hold the lock. */
+	/* Nobody can begin to use one: it is in no directory. Nobody else decides: we hold the
+	 * lock. */
 	ipk_fence(seq_cst); /* pairs with the fence behind ipk_uses_drop() */
 	for (left = IPK_ZOMBIES_MAX; off && left; left--) {
 		o = ipk_at(tx->seg, off, sizeof(*o), IPK_LINE);
@@ -51,8 +53,9 @@ static int claim(struct ipk_tx *tx, void *arg)
 			return -EBADMSG;
 		state = ipk_tx_get(tx, &o->state);
 		/* A kind that we do not know: somebody who does will free it. */
-		if (ipk_obj_hooks(ipk_ld(&o->kind, relaxed)) && (!z->off || z->off == off) && IPK_OBJ_STATE(state) == IPK_OBJ_REMOVED &&
-		    !ipk_uses_any(tx->seg, off, NULL) && !in_hands(tx->seg, state)) {
+		if (ipk_obj_hooks(ipk_ld(&o->kind, relaxed)) && (!z->off || z->off == off) &&
+		    IPK_OBJ_STATE(state) == IPK_OBJ_REMOVED && !ipk_uses_any(tx->seg, off, NULL) &&
+		    !in_hands(tx->seg, state)) {
 			ipk_tx_set(tx, &o->state, z->claim);
 			z->off = off;
 			return 0;
@@ -121,6 +124,10 @@ static int reap(struct ipk_self *me, u64 off)
 	if (r >= 0)
 		r = ipk_tx_run(me, finish, &z, IPK_FOREVER, NULL);
 	me->giving_back = false;
+	/* Nobody listed it; what its hooks listed in passing must not outlive it. */
+	pthread_mutex_lock(&me->seg->mutex);
+	ipk_uses_drop(me, z.off);
+	pthread_mutex_unlock(&me->seg->mutex);
 	return 0;
 }
 
@@ -144,7 +151,7 @@ void ipk_obj_unlisted(struct ipk_self *me, u64 off)
 		(void)reap(me, off);
 }
 
-/* ---- removal ----------------------------------------------------------------------------------- */
+/* ---- removal ---------------------------------------------------------------------------- */
 
 struct removal {
 	struct ipk_dir_name name;
@@ -199,13 +206,11 @@ int ipk_object_remove(struct ipk_segment *seg, const char *name, struct ipk_erro
 {
 	struct removal m = {.listed = false};
 	struct ipk_self *me;
-	int r = -EACCES;
+	int r = 0;
 
-	if (!seg->writable)
-		return ipk_error_set(err, r, "segment %s is open for reading only", seg->name);
-	me = ipk_self(seg, &r);
+	me = ipk_writer(seg, &r, err);
 	if (!me)
-		return ipk_error_set(err, r, "segment %s: %s", seg->name, ipk_strerror(r));
+		return r;
 	ipk_dir_name(&m.name, name);
 	r = ipk_object_name_ok(name) ? ipk_tx_run(me, remove_tx, &m, IPK_FOREVER, err) : -ENOENT;
 	if (r == 0) {
@@ -217,8 +222,10 @@ int ipk_object_remove(struct ipk_segment *seg, const char *name, struct ipk_erro
 	if (r == -ENOENT)
 		return ipk_error_set(err, r, "no object %s/%.80s", seg->name, name);
 	if (r == -EPROTO)
-		return ipk_error_set(err, r,
-				     "%s/%s is of a kind that this library does not know: remove it "
-				     "with the program that made it", seg->name, name);
+		return ipk_error_set(
+			err, r,
+			"%s/%s is of a kind that this library does not know: remove it "
+			"with the program that made it",
+			seg->name, name);
 	return r;
 }

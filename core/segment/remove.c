@@ -24,7 +24,8 @@ static void tell(int fd)
 	munmap(h, geo.flags & IPK_SEG_HUGE ? geo.size : sizeof(*h));
 }
 
-/* A link that create made for huge pages and whose file is gone already: a removal was cut short. */
+/* A link that create made for huge pages and whose file is gone already: a removal was cut short.
+ */
 static int remove_dangling(const char *name, const char *path, struct ipk_error *err)
 {
 	const size_t cut = sizeof(IPK_SUFFIX) - 1;
@@ -39,8 +40,9 @@ static int remove_dangling(const char *name, const char *path, struct ipk_error 
 	if (!base || strncmp(base + 1, name, strlen(name)) || (size_t)n < cut ||
 	    strcmp(target + n - cut, IPK_SUFFIX))
 		return -ENOENT;
-	return unlink(path) == 0 ? 0 : ipk_error_set(err, -errno, "segment %.120s: %s", name,
-						     ipk_strerror(-errno));
+	return unlink(path) == 0 ? 0
+				 : ipk_error_set(err, -errno, "segment %.120s: %s", name,
+						 ipk_strerror(-errno));
 }
 
 static int remove_names(const char *path, const struct stat *st)
@@ -84,7 +86,8 @@ int ipk_segment_remove(const char *name, struct ipk_error *err)
 	if (r == 0) {
 		r = remove_names(path, &st);
 		if (r == -ENOENT || r == -ESTALE)
-			r = ipk_error_set(err, -ENOENT, "segment %.120s has just been removed", name);
+			r = ipk_error_set(err, -ENOENT, "segment %.120s has just been removed",
+					  name);
 		else if (r < 0)
 			ipk_error_set(err, r == -EACCES ? -EPERM : r, "segment %.120s: %s", name,
 				      ipk_strerror(r));

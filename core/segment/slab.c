@@ -20,8 +20,7 @@ static void list(struct ipk_tx *tx, u64 page, u32 cls)
 	ipk_pg_set_w(tx, page, ipk_pg_word(IPK_PG_SLAB, cls, IPK_PGF_LISTED, 1));
 	ipk_pg_set_links(tx, page, ipk_pg_link(next, 0));
 	if (next)
-		ipk_pg_set_links(tx, next,
-				 ipk_pg_link(ipk_pg_next(ipk_pg_links(tx, next)), page));
+		ipk_pg_set_links(tx, next, ipk_pg_link(ipk_pg_next(ipk_pg_links(tx, next)), page));
 	ipk_tx_set(tx, first, page);
 }
 

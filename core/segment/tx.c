@@ -23,7 +23,8 @@ u64 ipk_tx_get(struct ipk_tx *tx, const u64 *p)
 		if (tx->e[i].off == off)
 			return tx->e[i].val;
 	}
-	return ipk_ld((u64 *)p, relaxed); /* nobody else changes it: the lock's acquire came before */
+	return ipk_ld((u64 *)p,
+		      relaxed); /* nobody else changes it: the lock's acquire came before */
 }
 
 void ipk_tx_set(struct ipk_tx *tx, u64 *p, u64 val)
@@ -101,9 +102,9 @@ int ipk_tx_commit(struct ipk_tx *tx)
 	/* COMMIT. Pairs with the acquire in ipk_journal_replay(): the entries come before n. */
 	ipk_st(&j->n, tx->n, release);
 	/*
-	 * What follows must not become visible before n, or a death would leave half of it for ever.
-	 * Pairs also with the acquire of whoever reads one of the words without the lock: the blocks
-	 * that they name were filled before.
+	 * What follows must not become visible before n, or a death would leave half of it for
+	 * ever. Pairs also with the acquire of whoever reads one of the words without the lock: the
+	 * blocks that they name were filled before.
 	 */
 	ipk_fence(release);
 	apply(tx->seg, tx->e, tx->n);

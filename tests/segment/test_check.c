@@ -103,10 +103,10 @@ static void each_way(u64 off, const char *what)
 static void damage_to_any_word_of_the_header_is_found(void **state)
 {
 	const u64 single[] = {
-		offsetof(struct ipk_header, table), offsetof(struct ipk_header, dir),
-		offsetof(struct ipk_header, dir_live), offsetof(struct ipk_header, dir_tombs),
-		offsetof(struct ipk_header, used), offsetof(struct ipk_header, objects),
-		offsetof(struct ipk_header, zombies), offsetof(struct ipk_header, bin_map),
+		offsetof(struct ipk_header, table),      offsetof(struct ipk_header, dir),
+		offsetof(struct ipk_header, dir_live),   offsetof(struct ipk_header, dir_tombs),
+		offsetof(struct ipk_header, used),       offsetof(struct ipk_header, objects),
+		offsetof(struct ipk_header, zombies),    offsetof(struct ipk_header, bin_map),
 		offsetof(struct ipk_header, meta_pages), offsetof(struct ipk_header, size),
 	};
 	u64 i, k;
@@ -195,8 +195,8 @@ static void no_damage_crashes_or_hangs_the_checker(void **state)
 {
 	u8 *bad = malloc(SIZE);
 	u32 x = 77, i, k, n;
-	u64 areas[] = {0, 0, h->table * IPK_PAGE, h->table * IPK_PAGE,
-		       ipk_dir_page(h->dir) * IPK_PAGE, 0};
+	u64 areas[] = {
+		0, 0, h->table * IPK_PAGE, h->table * IPK_PAGE, ipk_dir_page(h->dir) * IPK_PAGE, 0};
 	u64 lens[] = {2 * IPK_PAGE, 1280, 2048, 2048, IPK_PAGE, SIZE};
 
 	(void)state;

@@ -77,7 +77,8 @@ static void a_million_rounds_of_mixed_sizes_leave_everything_as_it_was(void **st
 			o->size = random_size(&x);
 			assert_int_equal(get(seg, o, NULL), 0);
 			assert_true(ipk_block_size(seg, o->off) >= o->size);
-			assert_int_equal(o->off % (o->size > IPK_SLAB_MAX ? IPK_PAGE : IPK_LINE), 0);
+			assert_int_equal(o->off % (o->size > IPK_SLAB_MAX ? IPK_PAGE : IPK_LINE),
+					 0);
 			sum += ipk_block_size(seg, o->off);
 			stamp(seg, o);
 		}
@@ -159,7 +160,8 @@ static void what_a_transaction_frees_it_does_not_hand_out_itself(void **state)
 		assert_int_equal(ipk_header(seg)->used, used);
 		assert_int_equal(test_check("c", false), 0);
 		s.result = 0;
-		assert_int_equal(ipk_tx_run(test_self(seg), free_then_alloc, &s, IPK_FOREVER, NULL), 0);
+		assert_int_equal(ipk_tx_run(test_self(seg), free_then_alloc, &s, IPK_FOREVER, NULL),
+				 0);
 		assert_true(stamped(seg, &s.a));
 		assert_true(s.a.off != s.b.off);
 		assert_int_equal(ipk_header(seg)->used, used);
@@ -289,17 +291,24 @@ static void a_damaged_journal_is_an_error_and_not_obeyed(void **state)
 	struct ipk_segment *seg = test_segment("h", 0, 0);
 	struct ipk_header *h = ipk_header(seg);
 	struct ipk_error err = {0};
-	u64 bad[] = {h->size, h->size - 4, 65, 0, offsetof(struct ipk_header, max), UINT64_MAX - 7,
+	u64 bad[] = {h->size,
+		     h->size - 4,
+		     65,
+		     0,
+		     offsetof(struct ipk_header, max),
+		     UINT64_MAX - 7,
 		     offsetof(struct ipk_header, journal)};
 	size_t i;
 
 	(void)state;
 	test_self(seg);
 	for (i = 0; i < IPK_ARRAY_LEN(bad); i++) {
-		h->journal.e[0] = (struct ipk_journal_entry){offsetof(struct ipk_header, used), 4711};
+		h->journal.e[0] =
+			(struct ipk_journal_entry){offsetof(struct ipk_header, used), 4711};
 		h->journal.e[1] = (struct ipk_journal_entry){bad[i], 1};
 		h->journal.n = 2;
-		assert_int_equal(ipk_tx_run(test_self(seg), nothing, NULL, IPK_FOREVER, &err), -EBADMSG);
+		assert_int_equal(ipk_tx_run(test_self(seg), nothing, NULL, IPK_FOREVER, &err),
+				 -EBADMSG);
 		assert_int_equal(h->used, 0);
 		assert_string_not_equal(err.text, "");
 	}
@@ -310,7 +319,7 @@ static void a_damaged_journal_is_an_error_and_not_obeyed(void **state)
 	ipk_segment_close(seg);
 }
 
-/* ---- growth ------------------------------------------------------------------------------------ */
+/* ---- growth ----------------------------------------------------------------------------- */
 
 static u64 file_size(struct ipk_segment *seg)
 {
@@ -444,7 +453,7 @@ static void another_process_sees_what_lies_in_the_grown_part(void **state)
 	ipk_segment_close(seg);
 }
 
-/* ---- memory that goes back --------------------------------------------------------------------- */
+/* ---- memory that goes back -------------------------------------------------------------- */
 
 static u64 file_blocks(struct ipk_segment *seg)
 {
@@ -553,7 +562,7 @@ static void a_small_file_system_gives_a_small_maximum(void **state)
 	assert_int_equal(umount2(test_dir, MNT_DETACH), 0);
 }
 
-/* ---- hostile words ----------------------------------------------------------------------------- */
+/* ---- hostile words ---------------------------------------------------------------------- */
 
 static void no_damage_to_the_page_table_crashes_or_hangs(void **state)
 {

@@ -33,13 +33,27 @@ static int open_it(const char *name, unsigned mode, struct ipk_error *err)
 	return r;
 }
 
-/* ---- names ------------------------------------------------------------------------------------- */
+/* ---- names ------------------------------------------------------------------------------ */
 
 static void names_and_paths_are_told_apart(void **state)
 {
-	const char *bad[] = {"", "-a", ".a", "a/b", "a b", "README", "version", "by-pid", "a\n", "~",
+	const char *bad[] = {"",
+			     "-a",
+			     ".a",
+			     "a/b",
+			     "a b",
+			     "README",
+			     "version",
+			     "by-pid",
+			     "a\n",
+			     "~",
 			     "0123456789012345678901234567890123456789012345678901234567890123"};
-	const char *good[] = {"a", "_", "0", "A.b-c_9", "a.ipk", "info",
+	const char *good[] = {"a",
+			      "_",
+			      "0",
+			      "A.b-c_9",
+			      "a.ipk",
+			      "info",
 			      "012345678901234567890123456789012345678901234567890123456789012"};
 	struct ipk_error err = {0};
 	char buf[PATH_MAX], tiny[8];
@@ -124,7 +138,7 @@ static void listing_names_the_segments_and_nothing_else(void **state)
 	setenv("IPK_DIR", test_dir, 1);
 }
 
-/* ---- creation ---------------------------------------------------------------------------------- */
+/* ---- creation --------------------------------------------------------------------------- */
 
 static void sizes_are_checked_and_rounded(void **state)
 {
@@ -370,7 +384,7 @@ static void prefault_lock_and_numa_are_honoured_or_refused_by_name(void **state)
 		assert_non_null(strstr(err.text, "--numa"));
 }
 
-/* ---- attaching --------------------------------------------------------------------------------- */
+/* ---- attaching -------------------------------------------------------------------------- */
 
 static void damaged_and_foreign_headers_are_refused_with_what_to_do(void **state)
 {
@@ -384,7 +398,8 @@ static void damaged_and_foreign_headers_are_refused_with_what_to_do(void **state
 		const char *says;
 	} cases[] = {
 		{offsetof(struct ipk_header, magic), 8, 1, -EPROTO, "not a segment"},
-		{offsetof(struct ipk_header, magic), 8, __builtin_bswap64(IPK_MAGIC), -EPROTO, "byte order"},
+		{offsetof(struct ipk_header, magic), 8, __builtin_bswap64(IPK_MAGIC), -EPROTO,
+		 "byte order"},
 		{offsetof(struct ipk_header, version), 4, 2, -EPROTO, "version 2"},
 		{offsetof(struct ipk_header, layout), 4, 2, -EPROTO, "layout"},
 		{offsetof(struct ipk_header, incompat), 4, 4, -EPROTO, "0x4"},
@@ -511,7 +526,7 @@ static void a_memfd_travels_as_a_descriptor_and_cannot_shrink(void **state)
 	close(fd);
 }
 
-/* ---- removal ----------------------------------------------------------------------------------- */
+/* ---- removal ---------------------------------------------------------------------------- */
 
 static void removal_takes_the_name_and_tells_who_is_there(void **state)
 {
@@ -539,7 +554,7 @@ static void removal_takes_the_name_and_tells_who_is_there(void **state)
 	assert_int_equal(ipk_segment_remove("g", &err), 0);
 }
 
-/* ---- huge pages -------------------------------------------------------------------------------- */
+/* ---- huge pages ------------------------------------------------------------------------- */
 
 static void huge_pages_are_linked_from_the_directory(void **state)
 {

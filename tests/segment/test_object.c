@@ -35,7 +35,14 @@ static void an_object_with_no_good_name_or_size_is_refused(void **state)
 {
 	struct ipk_segment *seg = test_segment("b", 0, 0);
 	struct ipk_obj_spec spec = {.name = "x", .kind = TEST_KIND};
-	const char *bad[] = {"", "-x", ".x", "a/b", "a b", "info", "participants", "x\n",
+	const char *bad[] = {"",
+			     "-x",
+			     ".x",
+			     "a/b",
+			     "a b",
+			     "info",
+			     "participants",
+			     "x\n",
 			     "0123456789012345678901234567890123456789012345678901234567890123"};
 	struct ipk_error err = {0};
 	char *text = calloc(1, 70000);
@@ -93,7 +100,8 @@ static void kind_version_and_size_are_checked_on_opening(void **state)
 	assert_int_equal(test_new(seg, "x", 0, &err), 0);
 	assert_int_equal(ipk_obj_open(seg, "x", 2, TEST_VERSION, 16, 200, &p, &err), -EMEDIUMTYPE);
 	assert_int_equal(ipk_obj_open(seg, "x", TEST_KIND, 9, 16, 200, &p, &err), -EPROTO);
-	assert_int_equal(ipk_obj_open(seg, "x", TEST_KIND, TEST_VERSION, 17, 200, &p, &err), -EBADMSG);
+	assert_int_equal(ipk_obj_open(seg, "x", TEST_KIND, TEST_VERSION, 17, 200, &p, &err),
+			 -EBADMSG);
 	assert_null(p);
 	/* None of the failures keeps it from going. */
 	assert_int_equal(ipk_object_remove(seg, "x", &err), 0);
@@ -239,6 +247,41 @@ static void what_a_killed_process_had_open_goes_with_its_removal(void **state)
 	ipk_segment_close(seg);
 }
 
+static void who_has_very_many_open_keeps_only_those(void **state)
+{
+	enum { MANY = 500, FEW = 300 };
+	struct ipk_segment *seg = test_segment("p", 0, 0);
+	struct ipk_obj *obj[MANY];
+	char name[16];
+	u64 used;
+	int i;
+
+	(void)state;
+	for (i = 0; i < MANY; i++) {
+		snprintf(name, sizeof(name), "o%d", i);
+		assert_int_equal(test_new(seg, name, 100, NULL), 0);
+		assert_int_equal(test_open(seg, name, &obj[i], NULL), 0);
+	}
+	used = ipk_header(seg)->used;
+	/* More than it can list: nothing is freed, what it uses and what it does not. */
+	assert_int_equal(test_new(seg, "other", 100, NULL), 0);
+	assert_int_equal(ipk_object_remove(seg, "other", NULL), 0);
+	for (i = 0; i < MANY; i++) {
+		snprintf(name, sizeof(name), "o%d", i);
+		assert_int_equal(ipk_object_remove(seg, name, NULL), 0);
+	}
+	assert_true(ipk_header(seg)->used > used);
+	for (i = FEW; i < MANY; i++)
+		ipk_obj_close(obj[i]);
+	assert_int_equal(test_check("p", true), 0);
+	assert_int_equal(ipk_header(seg)->used, used / MANY * FEW);
+	for (i = 0; i < FEW; i++)
+		ipk_obj_close(obj[i]);
+	assert_int_equal(ipk_header(seg)->used, 0);
+	assert_int_equal(test_check("p", true), 0);
+	ipk_segment_close(seg);
+}
+
 static void renaming_keeps_the_object_and_its_handles(void **state)
 {
 	struct ipk_segment *seg = test_segment("i", 0, 0);
@@ -289,7 +332,7 @@ static void a_reader_sees_objects_and_changes_nothing(void **state)
 	ipk_segment_close(seg);
 }
 
-/* ---- many -------------------------------------------------------------------------------------- */
+/* ---- many ------------------------------------------------------------------------------- */
 
 static void a_hundred_thousand_objects_are_all_found(void **state)
 {
@@ -322,6 +365,43 @@ static void a_hundred_thousand_objects_are_all_found(void **state)
 	assert_int_equal(h->used, 0);
 	assert_int_equal(h->meta_pages - (h->size / IPK_PAGE - h->table), meta);
 	assert_int_equal(test_check("k", true), 0);
+	ipk_segment_close(seg);
+}
+
+static void a_million_rounds_of_creating_and_removing_leave_it_as_it_was(void **state)
+{
+	enum { LIVE = 300, ROUNDS = 1000000 };
+	struct ipk_segment *seg = test_segment("o", 0, 64 << 20);
+	struct ipk_header *h = ipk_header(seg);
+	bool there[LIVE] = {false};
+	char name[32];
+	u32 x = 4242, k;
+	int i;
+
+	(void)state;
+	for (i = 0; i < ROUNDS; i++) {
+		k = test_random(&x) % LIVE;
+		snprintf(name, sizeof(name), "o%u", k);
+		if (there[k])
+			assert_int_equal(ipk_object_remove(seg, name, NULL), 0);
+		else
+			assert_int_equal(
+				test_new(seg, name, test_random(&x) % (k % 8 ? 3000 : 60000), NULL),
+				0);
+		there[k] = !there[k];
+		if (i % 100000 == 0)
+			assert_int_equal(test_check("o", true), 0);
+	}
+	for (k = 0; k < LIVE; k++) {
+		snprintf(name, sizeof(name), "o%u", k);
+		if (there[k])
+			assert_int_equal(ipk_object_remove(seg, name, NULL), 0);
+	}
+	assert_int_equal(h->used, 0);
+	assert_int_equal(h->bin_map, UINT64_C(1) << ipk_log2(h->table - IPK_FIRST_FREE));
+	assert_true(h->size <=
+		    8 << 20); /* 300 objects of at most 60 KB never took more than 2 MiB */
+	assert_int_equal(test_check("o", true), 0);
 	ipk_segment_close(seg);
 }
 
@@ -393,7 +473,8 @@ static int list_all(void)
 	struct ipk_error err = {0};
 	int r;
 
-	if (ipk_segment_open("m", IPK_WRITE, &seg, &err) != 0 || ipk_view_open("m", &view, &err) != 0)
+	if (ipk_segment_open("m", IPK_WRITE, &seg, &err) != 0 ||
+	    ipk_view_open("m", &view, &err) != 0)
 		return 1;
 	while (info.objects < PROCESSES * EACH) {
 		r = ipk_view_objects(view, open_one, seg);
@@ -442,7 +523,9 @@ static void four_processes_create_and_remove_while_a_fifth_lists(void **state)
 			pid[i] = fork();
 			assert_true(pid[i] >= 0);
 			if (pid[i] == 0)
-				_exit(i == PROCESSES ? list_all() : round ? remove_many(i) : create_many(i));
+				_exit(i == PROCESSES ? list_all()
+				      : round        ? remove_many(i)
+						     : create_many(i));
 			if (round && i == PROCESSES - 1)
 				break;
 		}
@@ -456,7 +539,7 @@ static void four_processes_create_and_remove_while_a_fifth_lists(void **state)
 	ipk_segment_close(seg);
 }
 
-/* ---- killed ------------------------------------------------------------------------------------ */
+/* ---- killed ----------------------------------------------------------------------------- */
 
 #define NAMES 24
 
@@ -474,8 +557,10 @@ static void churn(const char *segment, u32 x)
 		switch (test_random(&x) % 5) {
 		case 0:
 		case 1:
-			(void)test_new(seg, name, test_random(&x) % 4 ? test_random(&x) % 3000 :
-				       test_random(&x) % 600000, NULL);
+			(void)test_new(seg, name,
+				       test_random(&x) % 4 ? test_random(&x) % 3000
+							   : test_random(&x) % 600000,
+				       NULL);
 			break;
 		case 2:
 			(void)ipk_object_remove(seg, name, NULL);
@@ -549,9 +634,11 @@ int main(void)
 		cmocka_unit_test(a_removed_object_lives_until_the_last_handle_is_closed),
 		cmocka_unit_test(threads_of_one_handle_count_as_users_until_they_end),
 		cmocka_unit_test(what_a_killed_process_had_open_goes_with_its_removal),
+		cmocka_unit_test(who_has_very_many_open_keeps_only_those),
 		cmocka_unit_test(renaming_keeps_the_object_and_its_handles),
 		cmocka_unit_test(a_reader_sees_objects_and_changes_nothing),
 		cmocka_unit_test(a_hundred_thousand_objects_are_all_found),
+		cmocka_unit_test(a_million_rounds_of_creating_and_removing_leave_it_as_it_was),
 		cmocka_unit_test(a_name_that_comes_and_goes_does_not_fill_the_directory),
 		cmocka_unit_test(four_processes_create_and_remove_while_a_fifth_lists),
 		cmocka_unit_test(killed_at_any_instant_nothing_is_lost),

@@ -22,7 +22,7 @@ struct op {
 	int (*state)(struct ipk_segment *seg);
 };
 
-/* ---- operations -------------------------------------------------------------------------------- */
+/* ---- operations ------------------------------------------------------------------------- */
 
 static int exists(struct ipk_segment *seg, const char *name, u64 size)
 {
@@ -178,7 +178,7 @@ static const struct op ops[] = {
 #define OPS IPK_ARRAY_LEN(ops)
 #endif
 
-/* ---- images ------------------------------------------------------------------------------------ */
+/* ---- images ----------------------------------------------------------------------------- */
 
 struct image {
 	u8 *data;
@@ -247,11 +247,11 @@ static int survive(const struct op *op)
 	return state;
 }
 
-/* ---- the victim -------------------------------------------------------------------------------- */
+/* ---- the victim ------------------------------------------------------------------------- */
 
 struct victim {
-	const char *name; /* of the segment */
-	bool attached; /* before the first step */
+	const char *name;                    /* of the segment */
+	bool attached;                       /* before the first step */
 	int (*run)(struct ipk_segment *seg); /* NULL: attaching alone, which sweeps */
 	/* what to do with each image: it is written to COPY already */
 	void (*image)(struct victim *v, const struct image *im);
@@ -349,11 +349,12 @@ static void judge(struct victim *v, const struct image *im)
 	write_image(COPY, im);
 	state = survive(v->op);
 	if (state < v->before)
-		fail_msg("%s: step %ld, image %d: state %d", v->op->name, v->steps, v->images, state);
+		fail_msg("%s: step %ld, image %d: state %d", v->op->name, v->steps, v->images,
+			 state);
 	v->before = state;
 }
 
-/* ---- tests ------------------------------------------------------------------------------------- */
+/* ---- tests ------------------------------------------------------------------------------ */
 
 static void make_start(const struct op *op)
 {
@@ -369,7 +370,10 @@ static void a_death_at_any_instruction_loses_nothing(void **state)
 
 	(void)state;
 	for (i = 0; i < OPS; i++) {
-		struct victim v = {.name = START, .attached = true, .run = ops[i].run, .image = judge,
+		struct victim v = {.name = START,
+				   .attached = true,
+				   .run = ops[i].run,
+				   .image = judge,
 				   .op = &ops[i]};
 
 		make_start(&ops[i]);
@@ -401,10 +405,14 @@ static void the_death_of_who_makes_good_a_death_loses_nothing(void **state)
 
 	(void)state;
 	for (i = 0; i < OPS; i++) {
-		struct victim v = {.name = START, .attached = true, .run = ops[i].run,
-				   .image = judge_survivor, .op = &ops[i]};
+		struct victim v = {.name = START,
+				   .attached = true,
+				   .run = ops[i].run,
+				   .image = judge_survivor,
+				   .op = &ops[i]};
 
-		if (ops[i].prepare != with_pages) /* the others differ in nothing that is made good */
+		if (ops[i].prepare !=
+		    with_pages) /* the others differ in nothing that is made good */
 			continue;
 		make_start(&ops[i]);
 		step_through(&v);
