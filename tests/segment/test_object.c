@@ -539,6 +539,106 @@ static void four_processes_create_and_remove_while_a_fifth_lists(void **state)
 	ipk_segment_close(seg);
 }
 
+/* ---- threads that cross ----------------------------------------------------------------- */
+
+#define CROSS_NAMES 3
+#define CROSS_ROUNDS 4000
+
+struct crosser {
+	struct ipk_segment *seg;
+	u32 x;
+	int bad;
+};
+
+/* What an open handle shows stays whole until it is closed, whoever removes it. */
+static bool whole(struct ipk_obj *obj)
+{
+	struct test_body *b = (void *)(obj->seg->base + obj->body);
+
+	return ipk_ld(&obj->o->id, relaxed) == obj->id && b->stamp == 700 && b->block &&
+	       ipk_block_size(obj->seg, b->block) == 768 &&
+	       test_filled(obj->seg->base + b->block, 700);
+}
+
+static void *cross(void *arg)
+{
+	struct crosser *c = arg;
+	struct ipk_obj *one, *two;
+	char name[16];
+	int i, error, r;
+
+	for (i = 0; i < CROSS_ROUNDS && !c->bad; i++) {
+		snprintf(name, sizeof(name), "c%u", test_random(&c->x) % CROSS_NAMES);
+		switch (test_random(&c->x) % 4) {
+		case 0:
+			r = test_new(c->seg, name, 700, NULL);
+			c->bad = r != 0 && r != -EEXIST;
+			break;
+		case 1:
+			r = ipk_object_remove(c->seg, name, NULL);
+			c->bad = r != 0 && r != -ENOENT;
+			break;
+		default:
+			if (test_open(c->seg, name, &one, NULL) != 0)
+				break;
+			if (test_open(c->seg, name, &two, NULL) == 0) {
+				c->bad |= !whole(two) || !ipk_use(two, &error);
+				ipk_obj_close(two);
+			}
+			c->bad |= !whole(one) || !ipk_use(one, &error) || !whole(one);
+			ipk_obj_close(one);
+		}
+	}
+	return NULL;
+}
+
+static int cross_threads(struct ipk_segment *seg, u32 seed)
+{
+	struct crosser c[3];
+	pthread_t t[3];
+	int i, bad = 0;
+
+	for (i = 0; i < 3; i++) {
+		c[i] = (struct crosser){seg, seed + (u32)i * 7919, 0};
+		if (pthread_create(&t[i], NULL, cross, &c[i]) != 0)
+			return 1;
+	}
+	for (i = 0; i < 3; i++) {
+		pthread_join(t[i], NULL);
+		bad |= c[i].bad;
+	}
+	return bad;
+}
+
+static void handles_that_cross_in_threads_and_processes_keep_their_object(void **state)
+{
+	struct ipk_segment *seg = test_segment("x", 0, 0), *mine = NULL;
+	char name[16];
+	int i, bad;
+	pid_t pid;
+
+	(void)state;
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		if (ipk_segment_open("x", IPK_WRITE, &mine, NULL) != 0)
+			_exit(9);
+		bad = cross_threads(mine, 1234567);
+		ipk_segment_close(mine);
+		_exit(bad);
+	}
+	assert_int_equal(cross_threads(seg, 7654321), 0);
+	assert_int_equal(test_wait(pid), 0);
+	for (i = 0; i < CROSS_NAMES; i++) {
+		snprintf(name, sizeof(name), "c%d", i);
+		(void)ipk_object_remove(seg, name, NULL);
+	}
+	assert_int_equal(ipk_header(seg)->zombies, 0);
+	assert_int_equal(ipk_header(seg)->used, 0);
+	assert_int_equal(test_check("x", true), 0);
+	ipk_segment_close(seg);
+}
+
 /* ---- killed ----------------------------------------------------------------------------- */
 
 #define NAMES 24
@@ -641,6 +741,7 @@ int main(void)
 		cmocka_unit_test(a_million_rounds_of_creating_and_removing_leave_it_as_it_was),
 		cmocka_unit_test(a_name_that_comes_and_goes_does_not_fill_the_directory),
 		cmocka_unit_test(four_processes_create_and_remove_while_a_fifth_lists),
+		cmocka_unit_test(handles_that_cross_in_threads_and_processes_keep_their_object),
 		cmocka_unit_test(killed_at_any_instant_nothing_is_lost),
 	};
 
