@@ -105,7 +105,14 @@ static int run_op(const struct world *w, const struct ipk_op *op, const char *ke
 	struct ipk_error err;
 	const char *text = w->type ? w->type : w->kind->type;
 	bool in = op->flags & IPK_OP_IN;
+	char range[16];
 
+	/* One value for many elements: each counts as an input, and a part of them is a prefix. */
+	if (n && strcmp(op->name, "fill") == 0) {
+		snprintf(range, sizeof(range), "..%u", n);
+		key = range;
+		n = 1;
+	}
 	if (text && ipk_type_parse(text, strlen(text), &type, &err) != 0)
 		return -EINVAL;
 	if (w->kind->key)
