@@ -2,6 +2,7 @@
 /* mount and umount: the work is that of ipcfs(1) and fusermount3(1). */
 #include <errno.h>
 #include <limits.h>
+#include <mntent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -66,14 +67,58 @@ static bool in_path(const char *name)
 	return false;
 }
 
+/* The directory as the mount table has it. Its last part is not looked at: the mount may be stale. */
+static int absolute(const char *dir, char buf[PATH_MAX])
+{
+	char copy[PATH_MAX], *slash, *parent;
+	size_t len = strlen(dir);
+
+	if (len == 0 || len >= sizeof(copy))
+		return -ENOENT;
+	memcpy(copy, dir, len + 1);
+	while (len > 1 && copy[len - 1] == '/')
+		copy[--len] = '\0';
+	slash = strrchr(copy, '/');
+	if (!strcmp(copy, ".") || !strcmp(copy, "..") || (slash && !strncmp(slash, "/..", 3)) ||
+	    (slash && !strcmp(slash, "/.")) || slash == copy)
+		return realpath(copy, buf) ? 0 : -errno;
+	if (slash)
+		*slash = '\0';
+	parent = realpath(slash ? copy : ".", buf);
+	if (!parent)
+		return -errno;
+	len = strlen(buf);
+	if (snprintf(buf + len, PATH_MAX - len, "%s%s", len > 1 ? "/" : "", slash ? slash + 1 : copy) >=
+	    (int)(PATH_MAX - len))
+		return -ENAMETOOLONG;
+	return 0;
+}
+
+static bool is_ours(const char *dir)
+{
+	struct mntent *m;
+	bool found = false;
+	FILE *f = setmntent("/proc/self/mounts", "re");
+
+	while (f && !found && (m = getmntent(f)))
+		found = !strcmp(m->mnt_dir, dir) && !strcmp(m->mnt_type, "fuse.ipcfs");
+	if (f)
+		endmntent(f);
+	return found;
+}
+
 int cli_umount(struct cli *c)
 {
-	char *fuse[] = { (char *)"fusermount3", (char *)"-u", (char *)"--", c->word[0], NULL };
-	char *plain[] = { (char *)"umount", (char *)"--", c->word[0], NULL };
+	char dir[PATH_MAX];
+	char *fuse[] = { (char *)"fusermount3", (char *)"-u", (char *)"--", dir, NULL };
+	char *plain[] = { (char *)"umount", (char *)"--", dir, NULL };
 	int r;
 
-	if (access(c->word[0], F_OK) < 0 && errno == ENOENT)
-		return cli_fail(c, CLI_ABSENT, -ENOENT, "no such directory");
+	r = absolute(c->word[0], dir);
+	if (r < 0)
+		return cli_fail(c, cli_exit_of(r), r, "%s", strerror(-r));
+	if (!is_ours(dir))
+		return cli_fail(c, CLI_ABSENT, -EINVAL, "ipcfs is not mounted there");
 	r = cli_run_command(c, geteuid() && in_path("fusermount3") ? fuse : plain, NULL, 0);
 	return r == 0 || r > 125 ? r : CLI_NO; /* it has said why */
 }

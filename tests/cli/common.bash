@@ -16,6 +16,7 @@ teardown() {
 		kill -9 "$pid" 2>/dev/null
 		wait "$pid" 2>/dev/null
 	done
+	pids=()
 	[ -z "$mounted" ] || umount -l "$mounted" 2>/dev/null
 	rm -rf "$IPK_DIR" "$place"
 }
@@ -90,4 +91,11 @@ prints() {
 # field REF NAME: a field of show
 field() {
 	ipcctl show -j "$1" | jq -r ".$2"
+}
+
+# child_of PID: waits for its child, whose process is then $child
+child_of() {
+	until_true pgrep -P "$1"
+	child=$(pgrep -P "$1")
+	pids+=("$child")
 }

@@ -62,8 +62,7 @@ load common
 	ipcctl push S/q a
 	background ipcctl lease S/q -- sleep 1000
 	until_true ipcctl wait S/q --for 'leased=1' -t 60s
-	until_true pgrep -P "$pid"
-	pids+=("$(pgrep -P "$pid")")
+	child_of "$pid"
 	kill -9 "$pid"
 	wait "$pid" || true
 	until_true ipcctl wait S --for 'dead>0' -t 60s
@@ -121,8 +120,11 @@ T' ipcctl ls -o NAME --noheadings
 }
 
 @test "mount without ipcfs or on nothing is one clear failure" {
-	run ipcctl umount "$PWD/none"
-	[ "$status" -eq 3 ]
+	fails 3 ipcctl umount "$PWD/none"
+	fails 3 ipcctl umount "$PWD/none/none"
+	fails 3 ipcctl umount .
+	fails 3 ipcctl umount /
+	fails 3 ipcctl umount /proc
 	cp "$(command -v ipcctl)" ./ipcctl
 	run -127 --separate-stderr env PATH=/nonexistent ./ipcctl mount .
 	[ "${#stderr_lines[@]}" -eq 1 ]

@@ -107,22 +107,24 @@ load common
 @test "exit 8: permission" {
 	[ "$(id -u)" -eq 0 ] || skip "only root can become somebody else"
 	ipcctl new S
-	place=$(mktemp -d /dev/shm/ipk-cli.XXXXXX)
+	place=$(mktemp -d "${TMPDIR:-/tmp}/ipk-cli.XXXXXX")
 	chmod 755 "$place"
 	cp "$(command -v ipcctl)" "$place/ipcctl"
-	IPK_DIR=$place ipcctl new -P S/q queue --mode 0644
-	IPK_DIR=$place ipcctl push S/q a
-	IPK_DIR=$place ipcctl new T
-	export IPK_DIR=$place
-	nobody=(setpriv --reuid 65534 --regid 65534 --clear-groups "$place/ipcctl")
+	ipcctl new -P "$place/S.ipk/q" queue --mode 0644
+	ipcctl push "$place/S.ipk/q" a
+	ipcctl new "$place/T.ipk"
+	nobody=(setpriv --reuid 65534 --regid 65534 --clear-groups env "IPK_DIR=$place" "$place/ipcctl")
 	prints a "${nobody[@]}" peek S/q
+	"${nobody[@]}" show S/q
+	"${nobody[@]}" who S
+	"${nobody[@]}" ls
+	prints '' "${nobody[@]}" fsck S
 	fails 8 "${nobody[@]}" pop S/q
 	fails 8 "${nobody[@]}" push S/q b
 	fails 8 "${nobody[@]}" new S/r queue
 	fails 8 "${nobody[@]}" show T
 	fails 8 "${nobody[@]}" rm S
 	fails 8 "${nobody[@]}" new U
-	rm -rf "$IPK_DIR"
 }
 
 @test "exit 9: owner died, state suspect" {

@@ -211,9 +211,10 @@ c' ipcctl peek S/q -n 9
 		background ipcctl lease S/q -- sleep 1000
 		ipcctl push S/q x
 		until_true ipcctl wait S/q --for 'leased=1' -t 60s
+		child_of "$pid"
 		kill -9 "$pid"
 		wait "$pid" || true
-		pkill -9 -P "$pid" || true
+		kill -9 "$child"
 		prints x ipcctl pop S/q -t 60s
 	done
 	[ "$(field S/q used)" = 0 ]

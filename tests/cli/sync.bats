@@ -66,11 +66,10 @@ load common
 	background ipcctl acquire S/s -- sleep 1000
 	holder=$pid
 	until_true ipcctl wait S/s --for 'used=1' -t 60s
-	until_true pgrep -P "$holder"
-	pids+=("$(pgrep -P "$holder")")
+	child_of "$holder"
 	background ipcctl acquire S/s -- true
 	until_true ipcctl wait S/s --for 'waiters>0' -t 60s
-	pkill -9 -P "$holder"
+	kill -9 "$child"
 	ends "$pid" 0
 }
 
