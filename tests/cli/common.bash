@@ -7,6 +7,7 @@ setup() {
 	unset NO_COLOR IPK_FAULT
 	export TERM=xterm LC_ALL=C.UTF-8
 	pids=()
+	set -o pipefail
 	cd "$BATS_TEST_TMPDIR" || return 1
 }
 
@@ -98,4 +99,13 @@ child_of() {
 	until_true pgrep -P "$1"
 	child=$(pgrep -P "$1")
 	pids+=("$child")
+}
+
+# lacks PATTERN FILE: no line of it matches, and there is a file
+lacks() {
+	[ -e "$2" ] || return 1
+	if grep -n -- "$1" "$2"; then
+		echo "$2 has what it should lack: $1"
+		return 1
+	fi
 }

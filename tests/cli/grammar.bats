@@ -156,9 +156,9 @@ load common
 	for what in '' $(ipcctl schema | jq -r '.verbs[].name, .kinds[].name'); do
 		ipcctl help $what >text
 		[ -s text ]
-		! grep -n '.\{81\}' text
-		! grep -q "$(printf '\033')" text
-		! grep -n ' $' text
+		lacks '.\{81\}' text
+		lacks "$(printf '\033')" text
+		lacks ' $' text
 	done
 	for what in $(ipcctl schema | jq -r '.verbs[].name'); do
 		ipcctl "$what" --help >text
@@ -265,13 +265,23 @@ trading/prices' bash -c 'ipcctl complete -- rm trading/ | sort'
 }
 
 @test "off a terminal there is no colour, on one there is, and NO_COLOR ends it" {
+	local esc
+	esc=$(printf '\033')
 	ipcctl new S
-	! ipcctl ls | grep -q "$(printf '\033')"
-	ipcctl ls --color=always | grep -q "$(printf '\033')"
-	! ipcctl ls --color=never | grep -q "$(printf '\033')"
+	ipcctl ls >plain
+	lacks "$esc" plain
+	ipcctl ls --color=always >coloured
+	grep -q "$esc" coloured
+	ipcctl ls --color=never | cmp - plain
+	NO_COLOR=1 ipcctl ls --color=always | cmp - coloured
 	if command -v script >/dev/null; then
-		script -qec 'ipcctl ls' /dev/null </dev/null | grep -q "$(printf '\033')"
-		! NO_COLOR=1 script -qec 'ipcctl ls' /dev/null </dev/null | grep -q "$(printf '\033')"
-		! TERM=dumb script -qec 'ipcctl ls' /dev/null </dev/null | grep -q "$(printf '\033')"
+		script -qec 'ipcctl ls' /dev/null </dev/null >seen
+		grep -q "$esc" seen
+		NO_COLOR=1 script -qec 'ipcctl ls' /dev/null </dev/null >seen
+		grep -q NAME seen
+		lacks "$esc" seen
+		TERM=dumb script -qec 'ipcctl ls' /dev/null </dev/null >seen
+		grep -q NAME seen
+		lacks "$esc" seen
 	fi
 }

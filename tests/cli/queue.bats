@@ -290,7 +290,7 @@ c' ipcctl peek S/q -n 9
 	ipcctl push S/q $'\033[31mred'
 	ipcctl peek S/q | cmp - <(printf '\033[31mred\n')
 	script -qec 'ipcctl peek S/q' /dev/null </dev/null >seen
-	! grep -q "$(printf '\033')" seen
+	lacks "$(printf '\033')" seen
 	grep -qF '\x1b[31mred' seen
 }
 
