@@ -104,6 +104,28 @@ static int borrow(struct ipk_self *me, u64 off, struct ipk_obj *obj,
 	return *ret_hooks ? 0 : -EPROTO;
 }
 
+/* Puts it back: somebody else may free it. */
+static int let_go(struct ipk_tx *tx, void *arg)
+{
+	struct reaping *z = arg;
+	struct ipk_object *o = ipk_at(tx->seg, z->off, sizeof(*o), IPK_LINE);
+
+	if (o && ipk_tx_get(tx, &o->state) == z->claim)
+		ipk_tx_set(tx, &o->state, IPK_OBJ_REMOVED);
+	return 0;
+}
+
+/* What has been begun is ended: neither a signal nor the cancel word stops it. */
+static int run_through(struct ipk_self *me, int (*fn)(struct ipk_tx *tx, void *arg), void *arg)
+{
+	int r;
+
+	do
+		r = ipk_tx_run(me, fn, arg, IPK_FOREVER, NULL);
+	while (r == -EINTR || r == -ECANCELED);
+	return r;
+}
+
 /*
  * Frees one. What cannot be freed, because it is damaged, stays in our hands, so that no one else
  * runs into it again while we live.
@@ -113,22 +135,30 @@ static int reap(struct ipk_self *me, u64 off)
 	struct reaping z = {.off = off, .claim = claim_word(me)};
 	const struct ipk_obj_hooks *hooks;
 	struct ipk_obj obj;
-	int r = ipk_tx_run(me, claim, &z, IPK_FOREVER, NULL);
+	int r;
 
+	do
+		r = ipk_tx_run(me, claim, &z, IPK_FOREVER, NULL);
+	while (r == -EINTR);
 	if (r < 0)
 		return r;
 	me->giving_back = true;
 	r = borrow(me, z.off, &obj, &hooks);
-	if (r == 0 && hooks->destroy)
-		r = hooks->destroy(&obj);
+	if (r == 0 && hooks->destroy) {
+		do
+			r = hooks->destroy(&obj);
+		while (r == -EINTR);
+	}
 	if (r >= 0)
-		r = ipk_tx_run(me, finish, &z, IPK_FOREVER, NULL);
+		r = run_through(me, finish, &z);
+	else if (r == -ECANCELED)
+		(void)run_through(me, let_go, &z);
 	me->giving_back = false;
 	/* Nobody listed it; what its hooks listed in passing must not outlive it. */
 	pthread_mutex_lock(&me->seg->mutex);
 	ipk_uses_drop(me, z.off);
 	pthread_mutex_unlock(&me->seg->mutex);
-	return 0;
+	return r == -ECANCELED ? r : 0;
 }
 
 void ipk_reap_zombies(struct ipk_self *me)

@@ -526,6 +526,56 @@ static void a_memfd_travels_as_a_descriptor_and_cannot_shrink(void **state)
 	close(fd);
 }
 
+/* As nobody: opens, looks, and tries to remove. */
+static int as_nobody(void)
+{
+	struct ipk_error err = {0};
+
+	if (setgid(65534) != 0 || setuid(65534) != 0)
+		return 1;
+	if (open_it("closed", IPK_READ, &err) != -EACCES || !strstr(err.text, "permission"))
+		return 2;
+	if (open_it("closed", IPK_WRITE, &err) != -EACCES)
+		return 3;
+	if (open_it("shown", IPK_READ, &err) != 0)
+		return 4;
+	if (open_it("shown", IPK_WRITE, &err) != -EACCES)
+		return 5;
+	if (open_it("shared", IPK_WRITE, &err) != 0)
+		return 6;
+	if (ipk_segment_remove("shared", &err) != -EPERM ||
+	    ipk_segment_remove("shown", &err) != -EPERM)
+		return 7;
+	if (ipk_segment_create("mine", NULL, NULL, &err) != -EACCES)
+		return 8;
+	return 0;
+}
+
+static void the_file_s_mode_decides(void **state)
+{
+	struct ipk_segment_options o = IPK_SEGMENT_OPTIONS_INIT;
+	struct ipk_error err = {0};
+	pid_t pid;
+
+	(void)state;
+	if (geteuid() != 0)
+		skip();
+	assert_int_equal(chmod(test_dir, 0755), 0);
+	assert_int_equal(ipk_segment_create("closed", &o, NULL, &err), 0);
+	o.mode = 0644;
+	assert_int_equal(ipk_segment_create("shown", &o, NULL, &err), 0);
+	o.mode = 0666;
+	assert_int_equal(ipk_segment_create("shared", &o, NULL, &err), 0);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0)
+		_exit(as_nobody());
+	assert_int_equal(test_wait(pid), 0);
+	assert_int_equal(ipk_segment_remove("closed", &err), 0);
+	assert_int_equal(ipk_segment_remove("shown", &err), 0);
+	assert_int_equal(ipk_segment_remove("shared", &err), 0);
+}
+
 /* ---- removal ---------------------------------------------------------------------------- */
 
 static void removal_takes_the_name_and_tells_who_is_there(void **state)
@@ -611,6 +661,7 @@ int main(void)
 		cmocka_unit_test(a_reader_writes_not_one_byte),
 		cmocka_unit_test(another_boot_is_noticed),
 		cmocka_unit_test(a_memfd_travels_as_a_descriptor_and_cannot_shrink),
+		cmocka_unit_test(the_file_s_mode_decides),
 		cmocka_unit_test(removal_takes_the_name_and_tells_who_is_there),
 		cmocka_unit_test(huge_pages_are_linked_from_the_directory),
 	};
