@@ -264,7 +264,7 @@ static void run_kind(const struct ipk_kind *kind, const char *only_op)
 		char label[80];
 
 		w.kind = kind;
-		w.cap = "4";
+		w.cap = "8";
 		if (!w.type) {
 			/* The default type alone, with values that numbers and strings both read. */
 			if (!kind->type || strcmp(kind->type, "str") == 0)
@@ -284,7 +284,7 @@ static void run_kind(const struct ipk_kind *kind, const char *only_op)
 		run_world(&w, only_op);
 	}
 	if (!kind->type) {
-		struct world w = {.kind = kind, .label = kind->name, .cap = "4", .value = {"1", "2", "3"}};
+		struct world w = {.kind = kind, .label = kind->name, .cap = "8", .value = {"1", "2", "3"}};
 
 		run_world(&w, only_op);
 	}

@@ -330,7 +330,11 @@ static int apply_fill(const struct world *w, enum fill fill, struct ipk_segment 
 		return 0;
 	if (!out)
 		return 1;
-	for (unsigned i = 0; i < 3; i++)
+	/*
+	 * Room for what follows: the position of a producer that died stays empty, and counts as
+	 * taken until consumers have passed it.
+	 */
+	for (unsigned i = 0; i < 7; i++)
 		feed_one(w, out, i, seg, handle);
 	for (unsigned i = 0; i < 2; i++)
 		feed_one(w, in, i, seg, handle);
