@@ -1,0 +1,334 @@
+/* SPDX-License-Identifier: MIT */
+/* Queues for C programs: the handle, the fast paths, waiting, leases. The algorithm is in queue.h. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/copy.h"
+#include "kinds/queue.h"
+
+
+#define BODY_MAX (UINT64_C(1) << 48)
+
+/* ---- geometry -------------------------------------------------------------------------------- */
+
+u64 ipk_queue_layout(u64 cap, u32 size, struct ipk_queue_body *ret_body)
+{
+	u64 stride = size ? 8 + ipk_align_up(size, 8) : sizeof(struct ipk_queue_slot);
+
+	if (!cap || cap > IPK_QUEUE_CAP_MAX || stride > BODY_MAX / cap)
+		return 0;
+	*ret_body = (struct ipk_queue_body){.cap = cap, .stride = stride, .size = size};
+	return sizeof(*ret_body) + cap * stride;
+}
+
+int ipk_queue_measure(const struct ipk_queue_body *body, u64 off, u64 len,
+		      struct ipk_queue_geometry *ret)
+{
+	struct ipk_queue_body want;
+	u64 bytes = ipk_queue_layout(body->cap, body->size, &want);
+	u32 bits = 0;
+
+	if (!bytes || bytes > len || body->stride != want.stride)
+		return -EBADMSG;
+	while ((UINT64_C(1) << bits) < want.cap)
+		bits++;
+	*ret = (struct ipk_queue_geometry){
+		.cap = want.cap,
+		.mask = (UINT64_C(1) << bits) - 1,
+		.stride = want.stride,
+		.slots = off + sizeof(want),
+		.bits = bits,
+		.size = want.size,
+		.small = want.size == 4 || want.size == 8 || want.size == 16 ? want.size : UINT32_MAX,
+	};
+	return 0;
+}
+
+int ipk_queue_bind(struct ipk_queue *q)
+{
+	struct ipk_obj *obj = &q->obj;
+	u64 before = obj->body - obj->off;
+	struct ipk_queue_body copy;
+	int r;
+
+	q->b = ipk_at(obj->seg, obj->body, sizeof(*q->b), IPK_LINE);
+	if (!q->b || before > obj->size)
+		return -EBADMSG;
+	ipk_copy_out(&copy, q->b, sizeof(copy));
+	r = ipk_queue_measure(&copy, obj->body, obj->size - before, &q->g);
+	if (r < 0)
+		return r;
+	q->slots = ipk_at(obj->seg, q->g.slots, q->g.cap * q->g.stride, 8);
+	return q->slots ? 0 : -EBADMSG;
+}
+
+bool ipk_queue_attachable(struct ipk_obj *obj)
+{
+	struct ipk_queue q = {.obj = *obj};
+
+	return ipk_queue_bind(&q) == 0;
+}
+
+/* ---- handle ---------------------------------------------------------------------------------- */
+
+int ipk_queue_create(struct ipk_segment *seg, const char *name, const char *type, uint64_t cap,
+		     struct ipk_error *err)
+{
+	struct ipk_param params[2];
+	unsigned n = 0;
+	char text[24];
+
+	if (type)
+		params[n++] = (struct ipk_param){"type", type};
+	if (cap) {
+		snprintf(text, sizeof(text), "%llu", (unsigned long long)cap);
+		params[n++] = (struct ipk_param){"cap", text};
+	}
+	return ipk_object_new(seg, name, "queue", params, n, err);
+}
+
+/* The element type in the object's header is of the size that the slots are made for; type claims it. */
+static int check_type(struct ipk_queue *q, const char *name, const char *type,
+		      struct ipk_error *err)
+{
+	u64 off = ipk_ld(&q->obj.o->type, relaxed), len = ipk_ld(&q->obj.o->type_len, relaxed);
+	struct ipk_type *own = NULL, *claim = NULL;
+	char *text = NULL;
+	int r = -EBADMSG;
+
+	if (off <= q->obj.size && len <= q->obj.size - off) {
+		text = calloc(1, len + 1);
+		r = text ? 0 : -ENOMEM;
+	}
+	if (!r) {
+		ipk_copy_out(text, (u8 *)q->obj.o + off, len);
+		r = ipk_type_parse(text, len, &own, NULL);
+	}
+	if (!r && own->size != q->g.size)
+		r = -EBADMSG;
+	if (r)
+		ipk_error_set(err, r, "%s: the element type does not fit the slots", name);
+	if (!r && type)
+		r = ipk_type_parse(type, strlen(type), &claim, err);
+	if (!r && claim && !ipk_type_equal(own, claim))
+		r = ipk_error_set(err, -EMEDIUMTYPE, "%s has elements of type %s, not %s", name,
+				  own->text, claim->text);
+	ipk_type_free(own);
+	ipk_type_free(claim);
+	free(text);
+	return r;
+}
+
+int ipk_queue_open(struct ipk_segment *seg, const char *name, const char *type,
+		   struct ipk_queue **ret_queue, struct ipk_error *err)
+{
+	struct ipk_queue *q;
+	void *handle;
+	int r = ipk_obj_open(seg, name, ipk_kind_queue.id, IPK_QUEUE_VERSION, sizeof(*q->b), sizeof(*q),
+			     &handle, err);
+
+	if (r < 0)
+		return r;
+	q = handle;
+	r = ipk_queue_bind(q);
+	if (r < 0)
+		ipk_error_set(err, r, "%s: the queue is damaged", name);
+	else
+		r = check_type(q, name, type, err);
+	if (r < 0) {
+		ipk_obj_close(&q->obj);
+		return r;
+	}
+	*ret_queue = q;
+	return 0;
+}
+
+void ipk_queue_close(struct ipk_queue *q)
+{
+	if (q)
+		ipk_obj_close(&q->obj);
+}
+
+uint64_t ipk_queue_capacity(const struct ipk_queue *q)
+{
+	return q->g.cap;
+}
+
+uint32_t ipk_queue_element_size(const struct ipk_queue *q)
+{
+	return q->g.size;
+}
+
+bool ipk_queue_is_shut(const struct ipk_queue *q)
+{
+	return ipk_ld(&q->b->shut, acquire) != 0;
+}
+
+uint64_t ipk_queue_count(struct ipk_queue *q, uint64_t *ret_leased)
+{
+	u64 n = 0, held = 0;
+
+	for (u64 i = 0; i < q->g.cap; i++) {
+		u64 w = ipk_ld(&q_slot(q, i)->w, relaxed);
+
+		if (w == 0)
+			break; /* never used, nor is any behind it */
+		n += qw_st(w) >= IPK_QUEUE_FULL;
+		held += qw_held(w);
+	}
+	if (ret_leased)
+		*ret_leased = held;
+	return n;
+}
+
+/* ---- push ------------------------------------------------------------------------------------- */
+
+struct push {
+	const void *data;
+	size_t len;
+	i64 deadline;
+};
+
+/*
+ * Claims the position that the tail hint names, if that is the one: its slot is ours as WR. NULL: it
+ * is not, see ipk_queue_claim().
+ *
+ * seq_cst: the fence between this claim and our look at items after the push. A consumer that set W
+ * and then found the slot FREE did both before it, so we shall see W. One that finds it WR sleeps in
+ * slices. That saves the fence between publishing and looking.
+ */
+static inline struct ipk_queue_slot *claim(struct ipk_queue *q, struct ipk_self *me, u64 *ret_base)
+{
+	/* Acquire: pairs with the store of who claimed the position before. */
+	u64 code = ipk_ld(&q->b->tail, acquire);
+	struct ipk_queue_slot *s = q_slot(q, qc_index(&q->g, code));
+	u64 base = qc_base(&q->g, code);
+	u64 w = ipk_ld(&s->w, acquire); /* pairs with who freed it */
+
+	if (ipk_unlikely(w != base ||
+			 !ipk_cas(&s->w, &w, base | QW_ST(IPK_QUEUE_WR) | me->slot, seq_cst)))
+		return NULL;
+	ipk_st(&q->b->tail, qc_next(&q->g, code), release);
+	*ret_base = base;
+	return s;
+}
+
+/* The value is in place: acknowledged. Release: it comes before its word; pairs with who takes it. */
+static inline void publish(struct ipk_queue_slot *s, u64 base)
+{
+	ipk_st(&s->w, base | QW_ST(IPK_QUEUE_FULL), release);
+}
+
+static int push_one(struct ipk_queue *q, struct ipk_self *me, const struct push *p)
+{
+	u64 base, code;
+	struct ipk_queue_slot *s;
+	int r;
+
+	if (ipk_ld(&q->b->shut, acquire))
+		return -EPIPE;
+	s = claim(q, me, &base);
+	if (!s) {
+		r = ipk_queue_claim(q, me, &code);
+		if (r < 0)
+			return r;
+		s = q_slot(q, qc_index(&q->g, code));
+		base = qc_base(&q->g, code);
+	}
+	if (q->g.size) {
+		memcpy(s->fixed, p->data, p->len);
+	} else {
+		r = ipk_queue_store(q, me, s, p->data, p->len, p->deadline);
+		if (r < 0) {
+			ipk_queue_give_up(q, s, base);
+			return r;
+		}
+	}
+	publish(s, base);
+	return 0;
+}
+
+static int push_attempt(struct ipk_queue *q, struct ipk_self *me, void *arg)
+{
+	return push_one(q, me, arg);
+}
+
+/*
+ * n items went in. The claims were the fence, see claim(). Another producer may sleep while there is
+ * room, which it could not reach: queue.h, MOVING UP.
+ */
+static inline void push_tell(struct ipk_queue *q, int n)
+{
+	ipk_event_notify_fenced(&q->b->items, n);
+	queue_tell_room(q);
+}
+
+/* One value, waiting for room if that is asked. */
+static int push_wait(struct ipk_queue *q, struct ipk_self *me, struct push *p)
+{
+	int r;
+
+	/* Could a value of this length ever be pushed? */
+	if (q->g.size ? p->len != q->g.size : p->len > q->obj.seg->max)
+		return -EMSGSIZE;
+	r = push_one(q, me, p);
+	if (!queue_again(r))
+		return r;
+	if (p->deadline == IPK_NOWAIT)
+		return ipk_stale(&q->obj) ? -ESTALE : -EAGAIN;
+	return ipk_queue_wait(q, me, &q->b->space, p->deadline, push_attempt, p);
+}
+
+int ipk_queue_push_many(struct ipk_queue *q, const struct iovec *values, unsigned n, int64_t deadline)
+{
+	int r = 0;
+	struct ipk_self *me = ipk_use(&q->obj, &r);
+	unsigned i;
+
+	if (!me)
+		return r;
+	for (i = 0; i < n && i < INT32_MAX; i++) {
+		struct push p = {values[i].iov_base, values[i].iov_len, i ? IPK_NOWAIT : deadline};
+
+		r = push_wait(q, me, &p);
+		if (r < 0)
+			break;
+	}
+	if (i)
+		push_tell(q, (int)i);
+	return i ? (int)i : r;
+}
+
+static __attribute__((noinline)) int push_slow(struct ipk_queue *q, const void *data, size_t len,
+					       i64 deadline)
+{
+	int r = ipk_queue_push_many(q, &(struct iovec){(void *)data, len}, 1, deadline);
+
+	return r < 0 ? r : 0;
+}
+
+static __attribute__((noinline)) int push_wake(struct ipk_queue *q)
+{
+	push_tell(q, 1);
+	return 0;
+}
+
+/* All calls are the last thing done: nothing has to be kept across one, and no register saved. */
+int ipk_queue_push(struct ipk_queue *q, const void *data, size_t len, int64_t deadline)
+{
+	struct ipk_self *me = q_self(q);
+	struct ipk_queue_slot *s;
+	u64 base;
+
+	if (ipk_unlikely(!me || len != q->g.small || ipk_ld(&q->b->shut, acquire)))
+		return push_slow(q, data, len, deadline);
+	s = claim(q, me, &base);
+	if (ipk_unlikely(!s))
+		return push_slow(q, data, len, deadline);
+	queue_copy_small(s->fixed, data, len);
+	publish(s, base);
+	/* As push_tell(). */
+	if (ipk_unlikely((ipk_ld(&q->b->items, seq_cst) | ipk_ld(&q->b->space, seq_cst)) & IPK_EV_W))
+		return push_wake(q);
+	return 0;
+}

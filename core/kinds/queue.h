@@ -1,0 +1,430 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The bytes of a queue, who may change each word, and what a death leaves in it.
+ *
+ *	body  0    cap stride size                constant
+ *	      64   shut                           0, then 1 for ever
+ *	      72   skipped redelivered            counters for people, added to on slow paths
+ *	      128  tail                           hint
+ *	      256  head                           hint
+ *	      264  rd                             {count:63, pend:1}
+ *	      384  items                          event word: something to take, or shut
+ *	      512  space                          event word: room to push, or shut
+ *	      640  slot 0, slot 1, ...            cap times stride bytes
+ *
+ *	slot  0    w                              {lap:42, st:2, rdc:6, own:14}
+ *	      8    the element, or                fixed size
+ *	      8    buf len bytes[40]              variable size; longer values lie in the block at buf:
+ *	                                          {capacity, bytes...}; stride 64
+ *
+ * WORDS. Position p lies in slot p % cap and belongs to lap p / cap. w says what became of it:
+ *
+ *	FREE    {lap,FREE,0,0}        position lap * cap + i has not been given out; all earlier ones
+ *	                              of this slot are done with
+ *	SEAL    {lap,FREE,0,NONE}     as FREE, and it never will be
+ *	WR      {lap,WR,0,own}        own is writing the item of this position
+ *	FULL    {lap,FULL,rdc,0}      an item waits; taken rdc times before
+ *	LEASED  {lap,FULL,rdc,own}    own has it and will acknowledge it or give it back
+ *	TAKEN   {lap,TAKEN,rdc,own}   own is copying it and will acknowledge it
+ *
+ *	transition                by            how, and what for
+ *	FREE -> WR                producer      CAS: the claim of the position
+ *	WR -> FULL                owner         store, release: the push is acknowledged
+ *	WR -> {lap+1,FREE}        owner         store: gives up (no space); or, owner dead, anybody: CAS
+ *	FULL -> TAKEN, LEASED     consumer      CAS
+ *	TAKEN -> {lap+1,FREE}     owner         store, release: acknowledged
+ *	LEASED -> {lap+1,FREE}    owner         CAS: acknowledged
+ *	LEASED -> {lap,FULL,+1}   owner         CAS: given back, then rd
+ *	TAKEN, LEASED -> FULL,+1  owner dead: anybody, CAS, then rd
+ *	lap -> lap+1 of LEASED or FULL with rdc > 0
+ *	                          producer      CAS: moves up, see below
+ *	FREE -> SEAL              consumer      CAS: shut, and everything before was taken
+ *
+ * So every claim names its owner in the same compare-exchange, and w never returns to a value it had:
+ * within a lap each of FREE, WR, FULL, TAKEN is passed once, but for giving back, which changes rdc.
+ * rdc goes 0..63 and then 32..63 again and again: a consumer would have to stop between its load and its
+ * compare-exchange while the same item is taken 32 times to be fooled, and by the same owner id.
+ * Laps wrap after 2^42; they are compared by the sign of their difference, so it takes a process that
+ * stops for 2^41 laps in the middle of an operation (with cap 1 and 20 M items/s: a day).
+ *
+ * tail and head are plain hints, stored by who claimed or took; a stopped process may store an old one
+ * at any time. They are never ahead of the truth. T, the next position to be given out, and the truth
+ * about each position are in the slots alone. What makes walking from an old hint right:
+ *
+ *	(1) Positions are given out without a gap: p is claimed, or made void by moving an item up,
+ *	    only when p-1 has been. For a producer reads p only after it has seen that in p-1's slot.
+ *	(2) If q has been given out, all positions up to q - cap have been taken once or are void: q's
+ *	    slot had to be done with q - cap, or to hold a once taken item; by (1) the same goes for q-1.
+ *	(3) A consumer passes a position only when it has been taken or is void; none is passed that
+ *	    holds an item never taken. So an item not yet taken lies at or after every head hint.
+ *
+ * A word {lap,FREE} tells a producer that T > (lap-1) * cap + i, any other word that T > lap * cap + i:
+ * it goes on from there. A consumer may skip less: FREE's last position may be void without those
+ * before it having been taken (its producer died), so by (2) all up to (lap-2) * cap + i are passed;
+ * other words: all up to (lap-1) * cap + i.
+ *
+ * MOVING UP. A producer at T finds the slot occupied by the lap before. FULL with rdc 0 or WR: the
+ * queue is full. LEASED, or FULL with rdc > 0: the item may stay for minutes and must not be in the way.
+ * The producer looks further until it finds a slot {lap,FREE}; if there is one, it adds one lap to each
+ * of the words in between: those positions become void, and their items count as items of the new lap
+ * (2 holds, since each of them had been taken once, and the free slot proves it for those behind). If
+ * there is none, every slot holds something: full. The owner's acknowledgement accepts any lap. After
+ * it the slot is free for a position that may lie behind occupied ones: until T has come there, at
+ * most one lap, the queue is full with one item less. So taking a lease, and a push that brings T on,
+ * can make room for a producer that sleeps: they look at space as well.
+ *
+ * GIVEN BACK items lie behind head. rd.pend tells consumers to look at all slots for FULL with rdc > 0
+ * before they go on at head. rd = {count+1, pend 1} after each giving back; a consumer that found none
+ * clears pend by CAS from the exact value. If the giver dies in between: whoever is swept has rd set at
+ * the end of its sweep, always; and consumers and producers that meet such an item set it as well.
+ *
+ * SHUT. A consumer that finds {lap,FREE} at head in a shut queue seals it. By (1) nothing can be pushed
+ * any more; what a slow producer claimed before lies before the seal. The end is reported at the seal
+ * only, and only when no slot is TAKEN or LEASED.
+ *
+ * BUFFERS. buf is changed by transactions alone, of the WR owner. If that dies after the commit, the
+ * words may still be on their way from the journal: so the slot of a dead producer is not mended while the
+ * journal holds something.
+ *
+ * WAITING. push and pop store no fence between what they change and their look at the event word: the
+ * claiming compare-exchange is one. A consumer that sleeps saw, after it had set W, FREE: then every
+ * claim of that slot comes later and its owner sees W; or WR: then it sleeps in short slices, because
+ * the owner may have looked already. The same holds for producers with FULL and TAKEN.
+ *
+ * LEFT BEHIND BY A DEATH, after
+ *	FREE -> WR         WR: mended to {lap+1,FREE}, an empty position; the tail hint is one short
+ *	the payload        the same
+ *	WR -> FULL         the item; a waiter was not woken: its sleep watches our live word
+ *	FULL -> TAKEN      mended to FULL, rdc + 1; the head hint is one short
+ *	the copy           the same: delivered again
+ *	TAKEN -> FREE      nothing; space not told of, as above
+ *	giving back        rd not set: by the sweep
+ *	moving up          fewer positions void; nothing to mend
+ *	shut = 1           nobody woken: as above
+ */
+#ifndef IPK_KINDS_QUEUE_H
+#define IPK_KINDS_QUEUE_H
+
+#include "ipk/kind.h"
+#include "ipk/queue.h"
+#include "segment/segment.h"
+
+struct ipk_queue_body {
+	u64 cap; /* slots */
+	u64 stride; /* bytes from slot to slot */
+	u32 size; /* bytes of an element; 0: variable */
+	u32 spare0[11];
+	/* 64 */
+	u32 shut;
+	u32 spare1;
+	u64 skipped; /* positions that never held an item; may lack one for each death */
+	u64 redelivered; /* items given back; the same */
+	u64 spare2[5];
+	/* 128 */
+	u64 tail; /* hint: code of the next position to give out */
+	u64 spare3[15];
+	/* 256 */
+	u64 head; /* hint: code of the next position to take from */
+	u64 rd; /* {count:63, pend:1} */
+	u64 spare4[14];
+	/* 384 */
+	u32 items;
+	u32 spare5[31];
+	/* 512 */
+	u32 space;
+	u32 spare6[31];
+	/* 640: slots */
+};
+
+#define IPK_QUEUE_VERSION 1u /* of this layout */
+#define IPK_QUEUE_INLINE 40u
+
+struct ipk_queue_slot {
+	u64 w;
+	union {
+		u8 fixed[1]; /* size bytes */
+		struct {
+			u64 buf; /* offset of the slot's block, or 0; changed by transactions */
+			u64 len;
+			u8 bytes[IPK_QUEUE_INLINE]; /* the value when len <= IPK_QUEUE_INLINE */
+		} var;
+	};
+};
+
+/* At the start of a slot's block. */
+struct ipk_queue_buffer {
+	u64 cap; /* bytes that fit; constant */
+	u8 bytes[];
+};
+
+_Static_assert(offsetof(struct ipk_queue_body, shut) == 64, "own line");
+_Static_assert(offsetof(struct ipk_queue_body, tail) == 128, "own line");
+_Static_assert(offsetof(struct ipk_queue_body, head) == 256, "own line");
+_Static_assert(offsetof(struct ipk_queue_body, items) == 384, "own line");
+_Static_assert(offsetof(struct ipk_queue_body, space) == 512, "own line");
+_Static_assert(sizeof(struct ipk_queue_body) == 640, "");
+_Static_assert(sizeof(struct ipk_queue_slot) == 64, "one line");
+_Static_assert(offsetof(struct ipk_queue_slot, var.bytes) == 24, "");
+
+/* ---- words ----------------------------------------------------------------------------------- */
+
+enum ipk_queue_state { IPK_QUEUE_FREE, IPK_QUEUE_WR, IPK_QUEUE_FULL, IPK_QUEUE_TAKEN };
+
+#define QW_OWN UINT64_C(0x3fff)
+#define QW_RDC_SHIFT 14
+#define QW_RDC (UINT64_C(63) << QW_RDC_SHIFT)
+#define QW_ST_SHIFT 20
+#define QW_ST(st) ((u64)(st) << QW_ST_SHIFT)
+#define QW_LAP_SHIFT 22
+#define QW_LAP (UINT64_C(1) << QW_LAP_SHIFT) /* one lap */
+#define QW_SEAL QW_OWN /* in FREE */
+
+static inline enum ipk_queue_state qw_st(u64 w)
+{
+	return (enum ipk_queue_state)(w >> QW_ST_SHIFT & 3);
+}
+
+static inline u32 qw_rdc(u64 w)
+{
+	return (u32)(w >> QW_RDC_SHIFT & 63);
+}
+
+static inline u32 qw_own(u64 w)
+{
+	return (u32)(w & QW_OWN);
+}
+
+/* {lap,FREE} of the same lap. */
+static inline u64 qw_lap(u64 w)
+{
+	return w & ~(QW_LAP - 1);
+}
+
+/* How many laps w is ahead of base, a {lap,FREE}; modulo 2^42, signed. */
+static inline i64 qw_ahead(u64 w, u64 base)
+{
+	return (i64)(w - base) >> QW_LAP_SHIFT;
+}
+
+/* LEASED or TAKEN */
+static inline bool qw_held(u64 w)
+{
+	return qw_st(w) >= IPK_QUEUE_FULL && qw_own(w);
+}
+
+/* FULL, and was taken before */
+static inline bool qw_back(u64 w)
+{
+	return qw_st(w) == IPK_QUEUE_FULL && !qw_own(w) && qw_rdc(w);
+}
+
+/* One of the words of the table above; and rd as it is after an item was given back. */
+bool qw_legal(u64 w);
+u64 qw_given_back(u64 w);
+
+static inline u64 qrd_pend(u64 rd)
+{
+	return ((rd >> 1) + 1) << 1 | 1;
+}
+
+/* ---- geometry and positions ------------------------------------------------------------------ */
+
+/*
+ * A position's CODE is {lap, slot index} with as many low bits for the index as cap needs: with a
+ * power of two it is the position itself. Codes are ordered as positions are, and lap and slot come
+ * out of them without a division.
+ */
+struct ipk_queue_geometry {
+	u64 cap;
+	u64 mask; /* of a code's index */
+	u64 stride;
+	u64 slots; /* offset in the segment */
+	u32 bits; /* of a code's index */
+	u32 size;
+	u32 small; /* size, where the fast paths copy it by a move or two; else UINT32_MAX */
+};
+
+/* Fills the constant part for cap elements of size bytes; bytes of the body, or 0: too large. */
+u64 ipk_queue_layout(u64 cap, u32 size, struct ipk_queue_body *ret_body);
+/* -EBADMSG when body (a private copy) is not what ipk_queue_layout() makes, or is cut short. */
+int ipk_queue_measure(const struct ipk_queue_body *body, u64 off, u64 len,
+		      struct ipk_queue_geometry *ret);
+
+static inline u64 qc_index(const struct ipk_queue_geometry *g, u64 code)
+{
+	return code & g->mask;
+}
+
+/* {lap,FREE} of the code's lap */
+static inline u64 qc_base(const struct ipk_queue_geometry *g, u64 code)
+{
+	return code >> g->bits << QW_LAP_SHIFT;
+}
+
+static inline u64 qc_next(const struct ipk_queue_geometry *g, u64 code)
+{
+	code++;
+	if (ipk_unlikely((code & g->mask) == g->cap)) /* never where cap is a power of two */
+		code = (code | g->mask) + 1;
+	return code;
+}
+
+/* n positions further; n <= cap */
+static inline u64 qc_add(const struct ipk_queue_geometry *g, u64 code, u64 n)
+{
+	u64 index = qc_index(g, code) + n;
+
+	code &= ~g->mask;
+	return index < g->cap ? code | index : (code | (index - g->cap)) + g->mask + 1;
+}
+
+static inline u64 qc_pos(const struct ipk_queue_geometry *g, u64 code)
+{
+	return (code >> g->bits) * g->cap + qc_index(g, code);
+}
+
+/* The code of word w of slot i, where near is the code of a position that is not far. */
+static inline u64 qc_of(const struct ipk_queue_geometry *g, u64 w, u64 i, u64 near)
+{
+	u64 lap = (near >> g->bits) + (u64)qw_ahead(w, qc_base(g, near));
+
+	return lap << g->bits | i;
+}
+
+/* ---- the handle ------------------------------------------------------------------------------ */
+
+struct ipk_queue {
+	struct ipk_obj obj;
+	struct ipk_queue_geometry g;
+	struct ipk_queue_body *b;
+	u8 *slots;
+	/*
+	 * How far this process has looked for given back items under the same value of rd: a memory
+	 * of the slow path alone. One thread at a time uses it, the others look at everything.
+	 */
+	struct {
+		u32 busy;
+		u64 rd, at, left;
+	} scan;
+};
+
+static inline struct ipk_queue_slot *q_slot(const struct ipk_queue *q, u64 i)
+{
+	return (struct ipk_queue_slot *)(void *)(q->slots + i * q->g.stride);
+}
+
+/* As ipk_use(), for the fast paths: NULL where that has something to do. */
+static inline struct ipk_self *q_self(struct ipk_queue *q)
+{
+	struct ipk_self *me = ipk_self_cache;
+
+	if (ipk_likely(me && me->seg == q->obj.seg && me->tix < 64 &&
+		       (ipk_ld(&q->obj.listed, relaxed) >> me->tix & 1)))
+		return me;
+	return NULL;
+}
+
+extern const struct ipk_kind ipk_kind_queue;
+extern const struct ipk_op ipk_queue_ops[];
+
+/* Measures the body of obj, which is the start of q. */
+int ipk_queue_bind(struct ipk_queue *q);
+bool ipk_queue_attachable(struct ipk_obj *obj);
+int ipk_queue_recover(struct ipk_obj *obj);
+int ipk_queue_destroy(struct ipk_obj *obj);
+void ipk_queue_wake(struct ipk_obj *obj);
+
+/* ---- slow paths ------------------------------------------------------------------------------ */
+
+/*
+ * As -EAGAIN, but a living process is in the middle of a push or pop there, and may have looked at the
+ * event word before we set W in it.
+ */
+#define QUEUE_BUSY (-EBUSY)
+#define QUEUE_RETRY 1 /* among the slow paths: something changed, look again */
+
+/*
+ * The steps after which a walk says that what it sees cannot be: each either sees a change by somebody
+ * else or goes on by one position of a lap that is behind.
+ */
+static inline u64 ipk_queue_walk(const struct ipk_queue_geometry *g)
+{
+	return 8 * g->cap + (UINT64_C(1) << 20);
+}
+
+/* queue_claim.c. Claims the next position: *ret_code is ours as WR. -EAGAIN QUEUE_BUSY -EPIPE -EBADMSG. */
+int ipk_queue_claim(struct ipk_queue *q, struct ipk_self *me, u64 *ret_code);
+/* T: the tail hint, carried forward. */
+u64 ipk_queue_tail(struct ipk_queue *q);
+/* Would a claim succeed, maybe by moving items up? */
+bool ipk_queue_room(struct ipk_queue *q);
+
+/* queue_take.c. A taken item. */
+struct ipk_queue_take {
+	u64 code;
+	u64 w; /* as it was before */
+};
+
+/*
+ * Takes the oldest item: adds mark to its word. limit: its longest length (variable size), else
+ * UINT64_MAX. -EAGAIN QUEUE_BUSY -EPIPE -EMSGSIZE -EBADMSG.
+ */
+int ipk_queue_take(struct ipk_queue *q, struct ipk_self *me, u64 mark, u64 limit,
+		   struct ipk_queue_take *ret);
+
+/* The item that would be taken next. -EAGAIN -EPIPE -EBADMSG. */
+int ipk_queue_find(struct ipk_queue *q, struct ipk_queue_take *ret);
+
+/* queue_mend.c. Does w name an owner that is dead? */
+bool ipk_queue_orphan(struct ipk_queue *q, u64 w);
+/* Then makes it good; false: not now (the segment's lock is held by somebody who has stopped). */
+bool ipk_queue_mend(struct ipk_queue *q, struct ipk_self *me, struct ipk_queue_slot *s, u64 w);
+/* WR of our own becomes an empty position. */
+void ipk_queue_give_up(struct ipk_queue *q, struct ipk_queue_slot *s, u64 base);
+/* After an item was given back. */
+void ipk_queue_pend(struct ipk_queue *q);
+
+/* ---- waiting (queue_wait.c) ------------------------------------------------------------------ */
+
+static inline bool queue_again(int r)
+{
+	return r == -EAGAIN || r == QUEUE_BUSY;
+}
+
+/* One attempt without waiting; >= 0: done. */
+typedef int queue_attempt(struct ipk_queue *q, struct ipk_self *me, void *arg);
+
+/*
+ * Wakes a producer that sleeps although there is room, if there is: see MOVING UP. After a seq_cst
+ * read-modify-write of a slot.
+ */
+static inline void queue_tell_room(struct ipk_queue *q)
+{
+	if (ipk_unlikely(ipk_ld(&q->b->space, seq_cst) & IPK_EV_W) && ipk_queue_room(q))
+		ipk_event_notify_slow(&q->b->space, 1);
+}
+
+/* Repeats attempt until it is done, fails for good, or the deadline has passed. ev: items or space. */
+int ipk_queue_wait(struct ipk_queue *q, struct ipk_self *me, u32 *ev, i64 deadline,
+		   queue_attempt *attempt, void *arg);
+
+/* ---- values (queue_value.c) ------------------------------------------------------------------ */
+
+/* len: geometry.small */
+static inline void queue_copy_small(void *dst, const void *src, size_t len)
+{
+	if (ipk_likely(len == 8))
+		memcpy(dst, src, 8);
+	else if (len == 16)
+		memcpy(dst, src, 16);
+	else
+		memcpy(dst, src, 4);
+}
+
+/* Where the value of a FULL or held slot lies; NULL: damaged. */
+const void *ipk_queue_value(struct ipk_queue *q, struct ipk_queue_slot *s, u64 *ret_len);
+/* Stores a value of variable size in a slot that is ours as WR. -ENOSPC -EBADMSG -ETIMEDOUT ... */
+int ipk_queue_store(struct ipk_queue *q, struct ipk_self *me, struct ipk_queue_slot *s,
+		    const void *data, u64 len, i64 deadline);
+
+#endif

@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: MIT */
+/* What the dead leave in a queue, and the end of the queue itself. The words are in queue.h. */
+#include "kinds/queue.h"
+
+#define RETRY_LOCK INT64_C(1000000000) /* ns: longer than anybody holds it who has not stopped */
+
+bool qw_legal(u64 w)
+{
+	u32 own = qw_own(w), rdc = qw_rdc(w);
+
+	if (own >= IPK_SLOTS_MAX && w != (qw_lap(w) | QW_SEAL))
+		return false;
+	switch (qw_st(w)) {
+	case IPK_QUEUE_FREE:
+		return rdc == 0 && (own == 0 || own == QW_SEAL);
+	case IPK_QUEUE_WR:
+		return rdc == 0 && own != 0;
+	case IPK_QUEUE_TAKEN:
+		return own != 0;
+	default:
+		return true;
+	}
+}
+
+u64 qw_given_back(u64 w)
+{
+	u64 rdc = qw_rdc(w) == 63 ? 32 : qw_rdc(w) + 1;
+
+	return qw_lap(w) | QW_ST(IPK_QUEUE_FULL) | rdc << QW_RDC_SHIFT;
+}
+
+/* ---- giving back and mending ------------------------------------------------------------------ */
+
+void ipk_queue_pend(struct ipk_queue *q)
+{
+	u64 rd = ipk_ld(&q->b->rd, relaxed);
+
+	if (IPK_BUG(queue_no_pend))
+		return;
+	/* Release: who sees pend finds the item. Pairs with the acquire in ipk_queue_take(). */
+	while (!ipk_cas(&q->b->rd, &rd, qrd_pend(rd), acq_rel))
+		;
+}
+
+void ipk_queue_wake(struct ipk_obj *obj)
+{
+	struct ipk_queue_body *b = ipk_at(obj->seg, obj->body, sizeof(*b), IPK_LINE);
+
+	if (!b)
+		return;
+	ipk_event_notify(&b->items, INT32_MAX);
+	ipk_event_notify(&b->space, INT32_MAX);
+}
+
+static int nothing(struct ipk_tx *tx, void *arg)
+{
+	(void)tx, (void)arg;
+	return 0;
+}
+
+/*
+ * Has the dead owner of a WR slot's last transaction reached the slot's words? What the journal holds
+ * may be another's, which does not matter: it is finished in either case.
+ */
+static bool settled(struct ipk_queue *q, struct ipk_self *me)
+{
+	/* Acquire: pairs with whoever stored the last value of the transaction. */
+	if (q->g.size || ipk_ld(&ipk_header(q->obj.seg)->journal.n, acquire) == 0)
+		return true;
+	return ipk_tx_run(me, nothing, NULL, ipk_deadline(RETRY_LOCK), NULL) == 0;
+}
+
+bool ipk_queue_mend(struct ipk_queue *q, struct ipk_self *me, struct ipk_queue_slot *s, u64 w)
+{
+	if (qw_st(w) == IPK_QUEUE_WR) {
+		if (!settled(q, me))
+			return false;
+		if (IPK_BUG(queue_no_mend_wr) || !ipk_cas(&s->w, &w, qw_lap(w) + QW_LAP, acq_rel))
+			return true;
+		ipk_add(&q->b->skipped, 1, relaxed);
+	} else {
+		if (!ipk_cas(&s->w, &w, qw_given_back(w), acq_rel))
+			return true;
+		ipk_add(&q->b->redelivered, 1, relaxed);
+		ipk_queue_pend(q);
+	}
+	ipk_queue_wake(&q->obj);
+	return true;
+}
+
+bool ipk_queue_orphan(struct ipk_queue *q, u64 w)
+{
+	return qw_own(w) && qw_own(w) != QW_SEAL && ipk_dead(q->obj.seg, qw_own(w), false);
+}
+
+void ipk_queue_give_up(struct ipk_queue *q, struct ipk_queue_slot *s, u64 base)
+{
+	ipk_add(&q->b->skipped, 1, relaxed);
+	/* Release: what the next owner reads in the slot is ours. */
+	ipk_st(&s->w, base + QW_LAP, release);
+	ipk_queue_wake(&q->obj);
+}
+
+int ipk_queue_recover(struct ipk_obj *obj)
+{
+	struct ipk_queue q = {.obj = *obj};
+	int error = ipk_queue_bind(&q);
+	struct ipk_self *me = error ? NULL : ipk_use(&q.obj, &error);
+	u32 alive = 0;
+
+	if (!me)
+		return error;
+	for (u64 i = 0; i < q.g.cap; i++) {
+		struct ipk_queue_slot *s = q_slot(&q, i);
+		u64 w = ipk_ld(&s->w, acquire);
+
+		if (w == 0)
+			break; /* never used, nor is any behind it */
+		if (!qw_own(w) || qw_own(w) == QW_SEAL || qw_own(w) == alive)
+			continue;
+		if (ipk_dead(obj->seg, qw_own(w), true))
+			ipk_queue_mend(&q, me, s, w);
+		else
+			alive = qw_own(w);
+	}
+	/* Whoever gave something back and died before it said so, maybe in mending: we say it. */
+	ipk_queue_pend(&q);
+	ipk_queue_wake(&q.obj);
+	return 0;
+}
+
+/* ---- the end of the object --------------------------------------------------------------------- */
+
+#define FREES 6u /* blocks of one transaction: what its journal holds */
+
+struct frees {
+	u64 *word[FREES];
+	u32 n;
+};
+
+static int free_buffers(struct ipk_tx *tx, void *arg)
+{
+	struct frees *f = arg;
+
+	for (u32 i = 0; i < f->n; i++) {
+		u64 off = ipk_tx_get(tx, f->word[i]);
+
+		if (off)
+			ipk_tx_free(tx, off);
+		ipk_tx_set(tx, f->word[i], 0);
+	}
+	return 0;
+}
+
+int ipk_queue_destroy(struct ipk_obj *obj)
+{
+	struct ipk_queue q = {.obj = *obj};
+	struct frees f = {.n = 0};
+	int r = ipk_queue_bind(&q);
+	struct ipk_self *me = r ? NULL : ipk_use(&q.obj, &r);
+
+	if (!me)
+		return r;
+	for (u64 i = 0; q.g.size == 0 && i < q.g.cap; i++) {
+		struct ipk_queue_slot *s = q_slot(&q, i);
+
+		if (ipk_ld(&s->w, relaxed) == 0)
+			break;
+		if (ipk_ld(&s->var.buf, relaxed))
+			f.word[f.n++] = &s->var.buf;
+		if (f.n == FREES) {
+			r = ipk_tx_run(me, free_buffers, &f, IPK_FOREVER, NULL);
+			if (r < 0)
+				return r;
+			f.n = 0;
+		}
+	}
+	return f.n ? ipk_tx_run(me, free_buffers, &f, IPK_FOREVER, NULL) : 0;
+}

@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What to take. These are the paths that are right from any hint; the fast path in queue_pop.c tries
+ * one position and comes here when it is not the one. Transitions and the reasons (1) to (3): queue.h.
+ */
+#include "kinds/queue.h"
+
+/* From slot i's word, ahead of code: the next position that may not have been passed. */
+static u64 jump_head(struct ipk_queue *q, u64 code, u64 w)
+{
+	u64 done = w - (qw_st(w) == IPK_QUEUE_FREE ? 2 : 1) * QW_LAP;
+	u64 last = qc_of(&q->g, done, qc_index(&q->g, code), code);
+
+	return qc_next(&q->g, (i64)(last - code) > 0 ? last : code);
+}
+
+/* A FULL item that is longer than the caller takes? False also when it has just gone. */
+static bool too_long(struct ipk_queue *q, struct ipk_queue_slot *s, u64 w, u64 limit)
+{
+	if (ipk_likely(limit == UINT64_MAX) || q->g.size)
+		return false;
+	if (ipk_ld(&s->var.len, relaxed) <= limit)
+		return false;
+	ipk_fence(acquire); /* the length belongs to w if w is still there */
+	return ipk_ld(&s->w, relaxed) == w;
+}
+
+/* Takes the item of s if it was given back. QUEUE_RETRY: it was not. */
+static int take_if_back(struct ipk_queue *q, struct ipk_queue_slot *s, u64 mark, u64 limit,
+			u64 *ret_w)
+{
+	u64 w = ipk_ld(&s->w, acquire);
+
+	while (qw_back(w)) {
+		if (too_long(q, s, w, limit))
+			return -EMSGSIZE;
+		if (ipk_cas(&s->w, &w, w | mark, seq_cst)) {
+			*ret_w = w;
+			return 0;
+		}
+	}
+	return QUEUE_RETRY;
+}
+
+/*
+ * Takes the first given back item, oldest position first. QUEUE_RETRY: there was none under this value of
+ * rd, which then is cleared. Where this process found one under the same rd last time, all before
+ * it need not be looked at again: whatever is given back later changes rd.
+ */
+static int take_back(struct ipk_queue *q, u64 mark, u64 limit, u64 rd, struct ipk_queue_take *ret)
+{
+	/* Acquire and release of busy hand scan from thread to thread. */
+	bool mine = ipk_xchg(&q->scan.busy, 1u, acquire) == 0;
+	bool known = mine && q->scan.rd == rd;
+	u64 tail = ipk_queue_tail(q);
+	u64 i = known ? q->scan.at : qc_index(&q->g, tail);
+	u64 left = known ? q->scan.left : q->g.cap;
+	int r = QUEUE_RETRY;
+
+	while (left) {
+		r = take_if_back(q, q_slot(q, i), mark, limit, &ret->w);
+		if (r != QUEUE_RETRY)
+			break;
+		i = i + 1 == q->g.cap ? 0 : i + 1;
+		left--;
+	}
+	ret->code = qc_of(&q->g, ret->w, i, tail);
+	if (mine) {
+		q->scan.rd = rd;
+		q->scan.at = i;
+		q->scan.left = left;
+		ipk_st(&q->scan.busy, 0u, release);
+	}
+	if (r == QUEUE_RETRY)
+		ipk_cas(&q->b->rd, &rd, rd & ~UINT64_C(1), acq_rel);
+	return r;
+}
+
+/* The seal was met: the end, unless something can still come back. */
+static int at_end(struct ipk_queue *q, struct ipk_self *me)
+{
+	int r = -EPIPE;
+
+	for (u64 i = 0; i < q->g.cap; i++) {
+		struct ipk_queue_slot *s = q_slot(q, i);
+		u64 w = ipk_ld(&s->w, acquire);
+
+		if (w == 0)
+			break;
+		if (qw_back(w)) {
+			ipk_queue_pend(q);
+			return QUEUE_RETRY;
+		}
+		if (!qw_held(w))
+			continue;
+		if (ipk_queue_orphan(q, w))
+			return ipk_queue_mend(q, me, s, w) ? QUEUE_RETRY : -EAGAIN;
+		if (qw_st(w) == IPK_QUEUE_TAKEN)
+			r = QUEUE_BUSY;
+		else if (r == -EPIPE)
+			r = -EAGAIN;
+	}
+	return r;
+}
+
+/* The slot of code holds something of the lap before: nothing was pushed at code. */
+static int behind_head(struct ipk_queue *q, struct ipk_self *me, struct ipk_queue_slot *s, u64 w,
+		       i64 ahead)
+{
+	if (ahead < -1)
+		return -EBADMSG;
+	if (qw_back(w)) {
+		ipk_queue_pend(q); /* who gave it back is about to, or died */
+		return QUEUE_RETRY;
+	}
+	if (!qw_held(w))
+		return -EBADMSG;
+	if (ipk_queue_orphan(q, w))
+		return ipk_queue_mend(q, me, s, w) ? QUEUE_RETRY : -EAGAIN;
+	return qw_st(w) == IPK_QUEUE_TAKEN ? QUEUE_BUSY : -EAGAIN;
+}
+
+/* What a consumer does about a word of code's own lap other than a waiting item. QUEUE_RETRY: look again;
+ * 2: pass it. */
+#define PASS 2
+static int meet(struct ipk_queue *q, struct ipk_self *me, struct ipk_queue_slot *s, u64 w)
+{
+	if (!qw_legal(w))
+		return -EBADMSG;
+	if (ipk_queue_orphan(q, w))
+		return ipk_queue_mend(q, me, s, w) ? QUEUE_RETRY : -EAGAIN;
+	if (qw_st(w) == IPK_QUEUE_WR)
+		return QUEUE_BUSY;
+	if (qw_st(w) != IPK_QUEUE_FREE)
+		return PASS;
+	if (qw_own(w) == QW_SEAL)
+		return at_end(q, me);
+	if (!ipk_ld(&q->b->shut, acquire))
+		return -EAGAIN;
+	ipk_cas(&s->w, &w, w | QW_SEAL, acq_rel);
+	return QUEUE_RETRY;
+}
+
+static int take_head(struct ipk_queue *q, struct ipk_self *me, u64 mark, u64 limit,
+		     struct ipk_queue_take *ret)
+{
+	u64 code = ipk_ld(&q->b->head, acquire); /* as in ipk_queue_claim() */
+
+	for (u64 n = ipk_queue_walk(&q->g); n; n--) {
+		struct ipk_queue_slot *s = q_slot(q, qc_index(&q->g, code));
+		u64 base = qc_base(&q->g, code);
+		u64 w = ipk_ld(&s->w, acquire);
+		i64 ahead = qw_ahead(w, base);
+		int r;
+
+		if ((w & ~QW_RDC) == (base | QW_ST(IPK_QUEUE_FULL))) {
+			if (too_long(q, s, w, limit))
+				return -EMSGSIZE;
+			/* seq_cst: the fence of our later look at space, see ipk_queue_push(). */
+			if (!ipk_cas(&s->w, &w, w | mark, seq_cst))
+				continue;
+			ipk_st(&q->b->head, qc_next(&q->g, code), release);
+			*ret = (struct ipk_queue_take){code, w};
+			return 0;
+		}
+		if (ahead > 0) {
+			code = jump_head(q, code, w);
+			continue;
+		}
+		if (ahead < 0)
+			return behind_head(q, me, s, w, ahead);
+		r = meet(q, me, s, w);
+		if (r != PASS)
+			return r;
+		code = qc_next(&q->g, code);
+	}
+	return -EBADMSG;
+}
+
+int ipk_queue_take(struct ipk_queue *q, struct ipk_self *me, u64 mark, u64 limit,
+		   struct ipk_queue_take *ret)
+{
+	/* Each round follows a change by somebody else. */
+	for (u64 n = ipk_queue_walk(&q->g); n; n--) {
+		u64 rd = ipk_ld(&q->b->rd, acquire); /* pairs with ipk_queue_pend() */
+		int r = QUEUE_RETRY;
+
+		if (rd & 1)
+			r = take_back(q, mark, limit, rd, ret);
+		if (r == QUEUE_RETRY)
+			r = take_head(q, me, mark, limit, ret);
+		if (r != QUEUE_RETRY)
+			return r;
+	}
+	return -EBADMSG;
+}
+
+int ipk_queue_find(struct ipk_queue *q, struct ipk_queue_take *ret)
+{
+	u64 tail = ipk_queue_tail(q), code = ipk_ld(&q->b->head, acquire);
+
+	for (u64 i = 0, at = qc_index(&q->g, tail); i < q->g.cap && (ipk_ld(&q->b->rd, acquire) & 1);
+	     i++, at = (at + 1) % q->g.cap) {
+		u64 w = ipk_ld(&q_slot(q, at)->w, acquire);
+
+		if (qw_back(w)) {
+			*ret = (struct ipk_queue_take){qc_of(&q->g, w, at, tail), w};
+			return 0;
+		}
+	}
+	for (u64 n = ipk_queue_walk(&q->g); n; n--) {
+		u64 base = qc_base(&q->g, code);
+		u64 w = ipk_ld(&q_slot(q, qc_index(&q->g, code))->w, acquire);
+		i64 ahead = qw_ahead(w, base);
+
+		if ((w & ~QW_RDC) == (base | QW_ST(IPK_QUEUE_FULL))) {
+			*ret = (struct ipk_queue_take){code, w};
+			return 0;
+		}
+		if (ahead < 0 || (ahead == 0 && !qw_held(w)))
+			return w == (base | QW_SEAL) ? -EPIPE : -EAGAIN;
+		code = ahead ? jump_head(q, code, w) : qc_next(&q->g, code);
+	}
+	return -EBADMSG;
+}
