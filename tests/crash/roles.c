@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What the soak's workers do, and the law of each role. */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
