@@ -84,17 +84,16 @@ static int extend(struct ipk_segment *seg, u64 from, u64 to)
 static int choose(struct ipk_tx *tx, u64 start, u64 pages, u64 at_least, u64 *ret_needed,
 		  u64 *ret_wanted)
 {
-	u64 max = tx->seg->max / IPK_PAGE, needed = 0, wanted = 2 * tx->npages;
+	u64 max = tx->seg->max / IPK_PAGE, needed, wanted = 2 * tx->npages;
 	struct stat st;
 
 	if (pages > max)
 		return -ENOSPC;
-	if (pages) /* one page of table describes itself and 127 others */
-		needed = start + pages + (start + pages + 126) / 127;
+	/* The new table must lie behind the old one, which is in force until the COMMIT. */
+	needed = start + pages > tx->npages ? start + pages : tx->npages;
+	needed += (needed + 126) / 127; /* a page of table describes itself and 127 others */
 	if (needed < at_least)
 		needed = at_least;
-	if (needed <= tx->npages + 1) /* a growth that only moves the table is of no use */
-		needed = tx->npages + 2;
 	if (needed > max)
 		return -ENOSPC;
 	if (at_least)
@@ -174,8 +173,11 @@ int ipk_grow_locked(struct ipk_self *me, u64 pages, u64 at_least, struct ipk_err
 				     "segment %s is full; on huge pages it cannot grow", seg->name);
 	r = choose(&tx, start, pages, at_least, &needed, &wanted);
 	if (r == -ENOSPC)
-		return ipk_error_set(err, r, "segment %s is at its maximum of %llu bytes (--max)",
-				     seg->name, (unsigned long long)seg->max);
+		return ipk_error_set(err, r,
+				     "segment %s has %llu bytes and cannot grow within its maximum "
+				     "of %llu (--max)",
+				     seg->name, (unsigned long long)tx.npages * IPK_PAGE,
+				     (unsigned long long)seg->max);
 	if (r < 0)
 		return full(seg, r, err);
 	r = extend(seg, tx.npages * IPK_PAGE, wanted * IPK_PAGE);

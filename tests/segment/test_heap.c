@@ -414,6 +414,41 @@ static void growing_by_hand_reaches_that_size_and_never_shrinks(void **state)
 	ipk_segment_close(seg);
 }
 
+static void growing_page_by_page_moves_the_table_without_harm(void **state)
+{
+	struct ipk_segment *seg = test_segment("v", 65536, 4 << 20);
+	struct ipk_error err = {0};
+	struct one a[64] = {{0}};
+	u64 before, size;
+	int i, n = 0, r;
+
+	(void)state;
+	for (i = 0; i < 40; i++) {
+		a[i].size = 1000;
+		assert_int_equal(get(seg, &a[i], NULL), 0);
+		stamp(seg, &a[i]);
+	}
+	for (;; n++) {
+		before = ipk_header(seg)->size;
+		r = ipk_segment_grow(seg, before + 1, &err);
+		if (r < 0)
+			break;
+		size = ipk_header(seg)->size;
+		/* No more than the table needs to move out of its own way. */
+		assert_true(size > before);
+		assert_true(size <= before + ipk_table_pages(size / IPK_PAGE) * IPK_PAGE);
+		if (test_check("v", false) != 0)
+			fail_msg("at %llu bytes", (unsigned long long)size);
+	}
+	assert_int_equal(r, -ENOSPC);
+	assert_non_null(strstr(err.text, "--max"));
+	assert_true(before + ipk_table_pages(1024) * IPK_PAGE > 4 << 20);
+	assert_true(n > 100);
+	for (i = 0; i < 40; i++)
+		assert_true(stamped(seg, &a[i]));
+	ipk_segment_close(seg);
+}
+
 static void what_a_dead_grower_left_behind_the_end_is_used_and_not_trusted(void **state)
 {
 	struct ipk_segment *seg = test_segment("m", 65536, 8 << 20);
@@ -632,6 +667,7 @@ int main(void)
 		cmocka_unit_test(one_block_larger_than_the_segment_makes_it_grow_enough),
 		cmocka_unit_test(an_exact_fit_below_the_maximum_is_found),
 		cmocka_unit_test(growing_by_hand_reaches_that_size_and_never_shrinks),
+		cmocka_unit_test(growing_page_by_page_moves_the_table_without_harm),
 		cmocka_unit_test(what_a_dead_grower_left_behind_the_end_is_used_and_not_trusted),
 		cmocka_unit_test(another_process_sees_what_lies_in_the_grown_part),
 		cmocka_unit_test(a_large_object_gives_its_memory_back),

@@ -129,6 +129,18 @@ static int grow_it(struct ipk_segment *seg)
 	return ipk_segment_grow(seg, 131072, NULL);
 }
 
+static int grow_by_a_page(struct ipk_segment *seg)
+{
+	return ipk_segment_grow(seg, ipk_header(seg)->size + 1, NULL);
+}
+
+static int has_grown_by_little(struct ipk_segment *seg)
+{
+	u64 size = ipk_header(seg)->size;
+
+	return size == 540672 ? 0 : size == 540672 + 2 * IPK_PAGE ? 1 : -1;
+}
+
 static int has_size(struct ipk_segment *seg)
 {
 	u64 size = ipk_header(seg)->size;
@@ -167,6 +179,7 @@ static const struct op ops[] = {
 	{"remove and give back", 1 << 19, 1 << 19, with_many_pages, remove_it, not_many_pages},
 	{"rename", 65536, 65536, with_pages, rename_it, renamed},
 	{"grow", 65536, 1 << 20, some, grow_it, has_size},
+	{"grow by a page", 540672, 1 << 20, some, grow_by_a_page, has_grown_by_little},
 	{"create in a full directory", 1 << 18, 1 << 18, full_directory, create_small, has_small},
 	{"open, remove, close", 65536, 65536, with_pages, close_removed, not_pages},
 };
