@@ -266,7 +266,7 @@ static void thread_ends(void *unused)
 
 		thread_selves = s->next_of_thread;
 		pthread_mutex_lock(&s->seg->mutex);
-		held = ipk_ld(&s->holds, acquire) != 0;
+		held = ipk_holds(s) != 0;
 		if (held)
 			become_orphan(s);
 		else
@@ -281,18 +281,15 @@ static void thread_ends(void *unused)
 	pthread_mutex_unlock(&attached_mutex);
 }
 
-void ipk_hold_put(struct ipk_self *me)
+void ipk_hold_put_other(struct ipk_self *me)
 {
 	struct ipk_segment *seg = me->seg;
 	bool last;
 
-	if (me == ipk_self_cache) {
-		ipk_add(&me->holds, -UINT64_C(1), release); /* its thread is here: not ending */
-		return;
-	}
 	/* The mutex: its thread's end decides by the count whether it may go. */
 	pthread_mutex_lock(&seg->mutex);
-	last = ipk_add(&me->holds, -UINT64_C(1), acq_rel) == 1 && me->orphan;
+	ipk_st(&me->other_holds, ipk_ld(&me->other_holds, relaxed) - 1, relaxed);
+	last = me->orphan && ipk_holds(me) == 0;
 	if (last)
 		unlist(me);
 	pthread_mutex_unlock(&seg->mutex);
@@ -344,7 +341,7 @@ static void leave_dead(struct ipk_self *s, bool own)
 static bool uses_something(struct ipk_self *s)
 {
 	u32 n = ipk_ld(&s->page->nuses, relaxed);
-	bool uses = ipk_ld(&s->holds, relaxed) || ipk_ld(&s->page->overflow, relaxed);
+	bool uses = ipk_holds(s) || ipk_ld(&s->page->overflow, relaxed);
 
 	for (u32 i = 0; i < n && i < IPK_ARRAY_LEN(s->page->uses); i++)
 		uses |= ipk_ld(&s->page->uses[i], relaxed) != 0;

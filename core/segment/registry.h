@@ -61,12 +61,31 @@ void ipk_uses_drop(struct ipk_self *me, u64 off);
  */
 bool ipk_uses_any(struct ipk_segment *seg, u64 off, const struct ipk_self *except);
 
-/* Counts what binds a participant to the process beyond its thread's end. put may end an orphan. */
+/*
+ * Counts what binds a participant to the process beyond its thread's end. get: by its own thread. put:
+ * by any, and may end an orphan. Its own thread counts for itself, without locked instructions: both
+ * are in the fast paths of kinds. The count is the sum, which others look at only when the thread has
+ * ended or may not be inside a call.
+ */
+static inline u64 ipk_holds(const struct ipk_self *me)
+{
+	return ipk_ld((u64 *)&me->own_holds, relaxed) + ipk_ld((u64 *)&me->other_holds, relaxed);
+}
+
 static inline void ipk_hold_get(struct ipk_self *me)
 {
-	ipk_add(&me->holds, 1, relaxed);
+	ipk_st(&me->own_holds, ipk_ld(&me->own_holds, relaxed) + 1, relaxed);
 }
-void ipk_hold_put(struct ipk_self *me);
+
+void ipk_hold_put_other(struct ipk_self *me);
+
+static inline void ipk_hold_put(struct ipk_self *me)
+{
+	if (ipk_likely(me == ipk_self_cache)) /* its thread is here: not ending */
+		ipk_st(&me->own_holds, ipk_ld(&me->own_holds, relaxed) - 1, relaxed);
+	else
+		ipk_hold_put_other(me);
+}
 
 /*
  * A participant without a thread: lives until every process that inherited *ret_fd has closed it or

@@ -44,7 +44,7 @@ struct ipk_segment {
 
 /*
  * One attached thread. Found through thread-local storage; a thread has one for each segment.
- * Private memory. It ends with the thread, or when it holds something then (holds != 0), is left
+ * Private memory. It ends with the thread, or when it holds something then (ipk_holds()), is left
  * behind as claim HELD and ends with the last thing it holds or with the process.
  */
 struct ipk_self {
@@ -54,7 +54,8 @@ struct ipk_self {
 	u32 tix; /* number among this process's participants; < 64 indexes struct ipk_obj.listed */
 	u64 gen; /* generation of claim */
 	u32 *live; /* second mapping, node right behind it; NULL without robust words */
-	u64 holds; /* leases, permits, object handles: ipk_hold_get(), ipk_hold_put() */
+	/* leases, permits, object handles: taken and put by its own thread, put by others */
+	u64 own_holds, other_holds;
 	bool orphan; /* its thread has ended; under seg->mutex */
 	bool giving_back; /* destroys an object: what its transactions free goes to the file system */
 	struct ipk_self *next;
