@@ -10,19 +10,6 @@
 
 #define POLL_NS INT64_C(10000000) /* of a waiter who may not announce itself */
 
-static u64 *cell_at(const struct ipk_semaphore *sem, u64 i)
-{
-	return ipk_sem_cell(&sem->s, i);
-}
-
-static void give_back(struct ipk_semaphore *sem, u64 i)
-{
-	ipk_st(&sem->mine[i], UINT64_C(0), relaxed);
-	if (sem->s.cap > IPK_SEM_APART)
-		ipk_st(&sem->s.body->hint, (u32)i, relaxed);
-	ipk_sem_notify(sem->s.body, 1);
-}
-
 /* ---- handle ------------------------------------------------------------------------------------ */
 
 int ipk_semaphore_open(struct ipk_segment *seg, const char *name, struct ipk_semaphore **ret_sem,
@@ -46,56 +33,13 @@ int ipk_semaphore_open(struct ipk_segment *seg, const char *name, struct ipk_sem
 	sem->s = shape;
 	if (seg->writable) {
 		sem->mine = calloc(sem->s.cap, sizeof(*sem->mine));
-		sem->below = calloc(sem->s.cap, sizeof(*sem->below));
-		if (!sem->mine || !sem->below) {
+		if (!sem->mine) {
 			ipk_semaphore_close(sem);
 			return ipk_error_set(err, -ENOMEM, "out of memory");
 		}
 	}
 	*ret_sem = sem;
 	return 0;
-}
-
-/*
- * Frees the cell if it holds val and its owner is a thread of this process, or one that ended and left
- * its permits to it; *ret_self is whose. The mutex keeps him from going meanwhile, and afterwards what
- * he holds does, until ipk_hold_put().
- */
-static bool free_of_process(struct ipk_semaphore *sem, u64 i, u64 val, struct ipk_self **ret_self)
-{
-	struct ipk_segment *seg = sem->obj.seg;
-	struct ipk_self *self;
-	bool freed = false;
-
-	pthread_mutex_lock(&seg->mutex);
-	for (self = seg->selves; self; self = self->next)
-		if ((u64)self->slot + 1 == ipk_sem_owner(val))
-			break;
-	if (self)
-		freed = ipk_sem_free(cell_at(sem, i), val);
-	pthread_mutex_unlock(&seg->mutex);
-	*ret_self = self;
-	return freed;
-}
-
-void ipk_semaphore_close(struct ipk_semaphore *sem)
-{
-	struct ipk_self *self;
-
-	if (!sem)
-		return;
-	for (u64 i = 0; sem->mine && i < sem->s.cap; i++) {
-		u64 val = ipk_ld(&sem->mine[i], relaxed);
-
-		/* A child of fork() has its parent's record, and none of its permits. */
-		if (val && free_of_process(sem, i, val, &self)) {
-			give_back(sem, i);
-			ipk_hold_put(self);
-		}
-	}
-	free(sem->mine);
-	free(sem->below);
-	ipk_obj_close(&sem->obj);
 }
 
 int ipk_semaphore_create(struct ipk_segment *seg, const char *name, uint64_t cap, uint64_t value,
@@ -119,7 +63,7 @@ uint64_t ipk_semaphore_value(struct ipk_semaphore *sem)
 	u64 n = 0;
 
 	for (u64 i = 0; i < sem->s.cap; i++)
-		n += !(ipk_ld(cell_at(sem, i), relaxed) & (IPK_SEM_OWNER | IPK_SEM_P));
+		n += !(ipk_ld(ipk_sem_cell(&sem->s, i), relaxed) & (IPK_SEM_OWNER | IPK_SEM_P));
 	return n;
 }
 
@@ -132,26 +76,21 @@ struct want {
 	u64 n;
 };
 
-static struct ipk_sem_thread *thread_of(struct ipk_semaphore *sem, const struct ipk_self *me)
-{
-	return me->tix < IPK_ARRAY_LEN(sem->thread) ? &sem->thread[me->tix] : NULL;
-}
-
 /*
  * Where this thread found one last, its own line if there is one for each; then from the hint on.
  * Returns the index, or cap.
  */
 static u64 find_free(struct ipk_semaphore *sem, const struct ipk_self *me, u64 owner, u64 *ret_val)
 {
-	struct ipk_sem_thread *t = thread_of(sem, me);
+	struct ipk_sem_thread *t = ipk_sem_thread_of(sem, me);
 	u64 i = t ? t->home : 0, left;
 
-	if (ipk_likely(ipk_sem_take(cell_at(sem, i), owner, ret_val)))
+	if (ipk_likely(ipk_sem_take(ipk_sem_cell(&sem->s, i), owner, ret_val)))
 		return i;
 	if (sem->s.cap > IPK_SEM_APART)
 		i = ipk_ld(&sem->s.body->hint, relaxed) % sem->s.cap;
 	for (left = sem->s.cap; left; left--) {
-		if (ipk_sem_take(cell_at(sem, i), owner, ret_val)) {
+		if (ipk_sem_take(ipk_sem_cell(&sem->s, i), owner, ret_val)) {
 			if (t)
 				t->home = (u32)i;
 			if (sem->s.cap > IPK_SEM_APART)
@@ -166,11 +105,11 @@ static u64 find_free(struct ipk_semaphore *sem, const struct ipk_self *me, u64 o
 /* Notes that the calling thread has permit i, for release and close. */
 static void record(struct ipk_semaphore *sem, struct ipk_self *me, u64 i, u64 val)
 {
-	struct ipk_sem_thread *t = thread_of(sem, me);
+	struct ipk_sem_thread *t = ipk_sem_thread_of(sem, me);
 
-	ipk_st(&sem->mine[i], val, relaxed);
+	ipk_st(&sem->mine[i].val, val, relaxed);
 	if (t) {
-		ipk_st(&sem->below[i], t->top, relaxed);
+		ipk_st(&sem->mine[i].below, (u64)t->top, relaxed);
 		t->top = (u32)i + 1;
 	}
 	ipk_hold_get(me);
@@ -220,7 +159,7 @@ static int gather(struct ipk_semaphore *sem, const struct want *w, struct taken 
 		return 0;
 	while (n) {
 		n--;
-		ipk_sem_free(cell_at(sem, list[n].i), list[n].val);
+		ipk_sem_free(ipk_sem_cell(&sem->s, list[n].i), list[n].val);
 		/* Somebody may have found too few because of ours. */
 		ipk_sem_notify(sem->s.body, 1);
 	}
@@ -239,7 +178,7 @@ static void hand_over(struct ipk_semaphore *sem, const struct want *w, struct ta
 		u64 v = list[n].val;
 		u64 val = (v & ~(IPK_SEM_OWNER | IPK_SEM_P)) | w->owner;
 
-		ipk_cas(cell_at(sem, list[n].i), &v, val, acq_rel);
+		ipk_cas(ipk_sem_cell(&sem->s, list[n].i), &v, val, acq_rel);
 		if (mine)
 			record(sem, w->me, list[n].i, val);
 	}
@@ -324,23 +263,22 @@ static int acquire(struct ipk_semaphore *sem, struct want *w, i64 deadline)
 	return r;
 }
 
-static struct ipk_self *writer(struct ipk_semaphore *sem, int *ret_error)
-{
-	*ret_error = -EACCES;
-	return sem->obj.seg->writable ? ipk_use(&sem->obj, ret_error) : NULL;
-}
-
 int ipk_semaphore_acquire(struct ipk_semaphore *sem, uint64_t n, int64_t deadline)
 {
 	struct want w = { .n = n };
+	struct ipk_sem_thread *t;
+	u64 val;
 	int r;
 
-	w.me = writer(sem, &r);
+	w.me = ipk_use(&sem->obj, &r);
 	if (ipk_unlikely(!w.me))
 		return r;
 	w.owner = (u64)w.me->slot + 1;
-	if (ipk_likely(n == 1) && try_one(sem, &w) == 0)
+	t = ipk_sem_thread_of(sem, w.me);
+	if (ipk_likely(n == 1 && t && ipk_sem_take(ipk_sem_cell(&sem->s, t->home), w.owner, &val))) {
+		record(sem, w.me, t->home, val);
 		return 0;
+	}
 	return acquire(sem, &w, deadline);
 }
 
@@ -349,7 +287,7 @@ int ipk_semaphore_take(struct ipk_semaphore *sem, uint64_t n, int64_t deadline)
 	struct want w = { .n = n, .owner = IPK_SEM_NOBODY };
 	int r;
 
-	w.me = writer(sem, &r);
+	w.me = ipk_use(&sem->obj, &r);
 	return w.me ? acquire(sem, &w, deadline) : r;
 }
 
@@ -359,7 +297,7 @@ int ipk_semaphore_hold(struct ipk_semaphore *sem, uint64_t n, int64_t deadline, 
 	u32 slot;
 	int r, fd;
 
-	w.me = writer(sem, &r);
+	w.me = ipk_use(&sem->obj, &r);
 	if (!w.me)
 		return r;
 	r = ipk_holder_new(sem->obj.seg, &fd, &slot);
@@ -400,98 +338,6 @@ int ipk_semaphore_wait(struct ipk_semaphore *sem, int64_t deadline)
 
 	if (!sem->obj.seg->writable)
 		return poll_value(sem, deadline);
-	w.me = writer(sem, &r);
+	w.me = ipk_use(&sem->obj, &r);
 	return w.me ? wait_want(sem, &w, NULL, deadline) : r;
-}
-
-/* ---- giving back ------------------------------------------------------------------------------------ */
-
-static bool release_own(struct ipk_semaphore *sem, struct ipk_self *me)
-{
-	struct ipk_sem_thread *t = thread_of(sem, me);
-	u64 i, left;
-
-	for (left = sem->s.cap; t && t->top && left; left--) {
-		u64 val;
-
-		i = t->top - 1;
-		val = ipk_ld(&sem->mine[i], relaxed);
-		t->top = ipk_ld(&sem->below[i], relaxed);
-		if (ipk_sem_owner(val) == (u64)me->slot + 1 && ipk_sem_free(cell_at(sem, i), val)) {
-			t->home = (u32)i;
-			give_back(sem, i);
-			return true;
-		}
-	}
-	/* Acquired through another handle, or by a thread beyond those that are remembered. */
-	for (i = 0; i < sem->s.cap; i++) {
-		u64 val = ipk_ld(cell_at(sem, i), relaxed);
-
-		if (ipk_sem_owner(val) == (u64)me->slot + 1 && ipk_sem_free(cell_at(sem, i), val)) {
-			give_back(sem, i);
-			return true;
-		}
-	}
-	return false;
-}
-
-/* Of another thread of this process. */
-static bool release_of_process(struct ipk_semaphore *sem)
-{
-	struct ipk_self *self;
-
-	for (u64 i = 0; i < sem->s.cap; i++) {
-		u64 val = ipk_ld(cell_at(sem, i), relaxed);
-		u64 owner = ipk_sem_owner(val);
-
-		if (owner && owner != IPK_SEM_NOBODY && !(val & IPK_SEM_P) &&
-		    free_of_process(sem, i, val, &self)) {
-			give_back(sem, i);
-			ipk_hold_put(self);
-			return true;
-		}
-	}
-	return false;
-}
-
-static bool release_of_nobody(struct ipk_semaphore *sem)
-{
-	for (u64 i = 0; i < sem->s.cap; i++) {
-		u64 val = ipk_ld(cell_at(sem, i), relaxed);
-
-		if (ipk_sem_owner(val) == IPK_SEM_NOBODY && ipk_sem_free(cell_at(sem, i), val)) {
-			give_back(sem, i);
-			return true;
-		}
-	}
-	return false;
-}
-
-int ipk_semaphore_release(struct ipk_semaphore *sem, uint64_t n)
-{
-	struct ipk_self *me;
-	int r;
-
-	me = writer(sem, &r);
-	if (ipk_unlikely(!me))
-		return r;
-	for (; n; n--) {
-		if (ipk_likely(release_own(sem, me)))
-			ipk_hold_put(me);
-		else if (!release_of_process(sem) && !release_of_nobody(sem))
-			return -EOVERFLOW;
-	}
-	return 0;
-}
-
-int ipk_semaphore_post(struct ipk_semaphore *sem, uint64_t n)
-{
-	int r;
-
-	if (!writer(sem, &r))
-		return r;
-	for (; n; n--)
-		if (!release_of_nobody(sem))
-			return -EOVERFLOW;
-	return 0;
 }

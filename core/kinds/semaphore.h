@@ -79,9 +79,14 @@ static inline u64 ipk_sem_taken(u64 cell)
 	return cell >> IPK_SEM_SEQ_SHIFT;
 }
 
+static inline u32 ipk_sem_shift(u64 cap)
+{
+	return cap <= IPK_SEM_APART ? 6 : 3;
+}
+
 static inline u32 ipk_sem_stride(u64 cap)
 {
-	return cap <= IPK_SEM_APART ? IPK_LINE : 8;
+	return 1u << ipk_sem_shift(cap);
 }
 
 /* The bytes of the body, or 0 for a cap that cannot be. */
@@ -94,26 +99,36 @@ static inline u64 ipk_sem_bytes(u64 cap)
 
 /* What the thread with number tix acquired last and gave back last, in this process. */
 struct ipk_sem_thread {
-	u32 top; /* index + 1 of the newest permit that it has; the older ones follow in below[] */
+	u32 top; /* index + 1 of the newest permit that it has; the older ones follow by below */
 	u32 home; /* index of the permit it will look at first */
+};
+
+/* A permit as it was acquired through this handle. Private, relaxed atomics. */
+struct ipk_sem_mine {
+	u64 val; /* what the cell held then, or 0 */
+	u64 below; /* what top was then */
 };
 
 /* A body measured once, in private memory. */
 struct ipk_sem_shape {
 	struct ipk_semaphore_body *body;
 	u64 cap;
-	u32 stride;
+	u32 shift; /* log2 of the stride */
 	u8 *cells;
 };
 
 struct ipk_semaphore {
 	struct ipk_obj obj;
 	struct ipk_sem_shape s;
-	/* Private, hints all: a value counts only if the cell has it. Relaxed atomics. */
-	u64 *mine; /* per cell: the value with which it was acquired through this handle, or 0 */
-	u32 *below; /* per cell: what top was then */
+	/* Private, and hints all: a permit is mine if the cell still holds what mine says. */
+	struct ipk_sem_mine *mine; /* for each cell; NULL where the segment is not writable */
 	struct ipk_sem_thread thread[64];
 };
+
+static inline struct ipk_sem_thread *ipk_sem_thread_of(struct ipk_semaphore *sem, const struct ipk_self *me)
+{
+	return me->tix < IPK_ARRAY_LEN(sem->thread) ? &sem->thread[me->tix] : NULL;
+}
 
 extern const struct ipk_kind ipk_kind_semaphore;
 extern const struct ipk_op ipk_semaphore_ops[];
@@ -122,7 +137,7 @@ extern const struct ipk_op ipk_semaphore_ops[];
 
 static inline u64 *ipk_sem_cell(const struct ipk_sem_shape *s, u64 i)
 {
-	return (u64 *)(void *)(s->cells + i * s->stride);
+	return (u64 *)(void *)(s->cells + (i << s->shift));
 }
 
 /* Takes the cell for owner (with or without P) if it is free; *ret_val is what it then holds. */

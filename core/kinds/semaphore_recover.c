@@ -12,10 +12,11 @@ int ipk_sem_bind(struct ipk_obj *obj, struct ipk_sem_shape *ret)
 		return -EBADMSG;
 	ret->body = body;
 	ret->cap = ipk_ld(&body->cap, relaxed);
-	ret->stride = ipk_ld(&body->stride, relaxed);
 	bytes = ipk_sem_bytes(ret->cap);
-	if (!bytes || bytes > obj->size - before || ret->stride != ipk_sem_stride(ret->cap))
+	if (!bytes || bytes > obj->size - before ||
+	    ipk_ld(&body->stride, relaxed) != ipk_sem_stride(ret->cap))
 		return -EBADMSG;
+	ret->shift = ipk_sem_shift(ret->cap);
 	ret->cells = (u8 *)body + sizeof(*body);
 	return 0;
 }

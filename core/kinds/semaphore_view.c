@@ -39,7 +39,8 @@ static int semaphore_create(struct ipk_tx *tx, void *body, uint64_t body_off, co
 	(void)tx;
 	(void)body_off;
 	b->cap = s.cap = n->param[0].u64;
-	b->stride = s.stride = ipk_sem_stride(b->cap);
+	b->stride = ipk_sem_stride(b->cap);
+	s.shift = ipk_sem_shift(b->cap);
 	for (u64 i = n->param[1].set ? n->param[1].u64 : b->cap; i < b->cap; i++)
 		*ipk_sem_cell(&s, i) = IPK_SEM_NOBODY;
 	return 0;
