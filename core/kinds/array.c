@@ -155,6 +155,7 @@ int ipk_array_open(struct ipk_segment *seg, const char *name, const char *type,
 		return r;
 	}
 	a->data = seg->base + a->g.data;
+	a->read_only = !seg->writable;
 	*ret_array = a;
 	return 0;
 }
@@ -318,7 +319,7 @@ static int begin_writes(struct ipk_array *a, i64 deadline, struct ipk_self **ret
 	struct ipk_self *me;
 	int r;
 
-	if (!a->obj.seg->writable)
+	if (a->read_only)
 		return -EACCES;
 	me = ipk_use(&a->obj, &r);
 	if (!me)
@@ -361,7 +362,7 @@ static bool outside(const struct ipk_array *a, u64 index, u64 n)
 /* A reader without write permission does not keep a removed array's memory from being used again. */
 static int after_read(struct ipk_array *a)
 {
-	return ipk_unlikely(!a->obj.seg->writable) && ipk_stale(&a->obj) ? -ESTALE : 0;
+	return ipk_unlikely(a->read_only) && ipk_stale(&a->obj) ? -ESTALE : 0;
 }
 
 int ipk_array_slice(struct ipk_array *array, uint64_t index, uint64_t n, void *ret_vals)
@@ -383,15 +384,17 @@ int ipk_array_slice(struct ipk_array *array, uint64_t index, uint64_t n, void *r
 
 int ipk_array_get(struct ipk_array *array, uint64_t index, void *ret_val)
 {
-	const struct ipk_array_source src = { .base = array->obj.seg->base };
-	int r = 0;
+	struct ipk_array_source src;
+	int r;
 
 	if (ipk_unlikely(index >= array->g.cap))
 		return -ERANGE;
-	if (!array->g.slots)
+	if (ipk_likely(!array->g.slots)) {
 		load_atomic(array, index, ret_val);
-	else
-		r = ipk_array_read_wide(&array->g, &src, index, ret_val, UINT64_MAX);
+		return ipk_likely(!array->read_only) ? 0 : after_read(array);
+	}
+	src = (struct ipk_array_source){ .base = array->obj.seg->base };
+	r = ipk_array_read_wide(&array->g, &src, index, ret_val, UINT64_MAX);
 	return r < 0 ? r : after_read(array);
 }
 
@@ -404,7 +407,7 @@ static int store(struct ipk_array *a, u64 index, u64 n, const u8 *vals, u64 step
 	if (outside(a, index, n))
 		return -ERANGE;
 	if (!a->g.slots) {
-		if (!a->obj.seg->writable)
+		if (a->read_only)
 			return -EACCES;
 		if (!ipk_use(&a->obj, &r))
 			return r;
@@ -423,7 +426,14 @@ static int store(struct ipk_array *a, u64 index, u64 n, const u8 *vals, u64 step
 
 int ipk_array_set(struct ipk_array *array, uint64_t index, const void *val, int64_t deadline)
 {
-	return store(array, index, 1, val, 0, deadline);
+	int r;
+
+	if (ipk_unlikely(array->g.slots || index >= array->g.cap))
+		return store(array, index, 1, val, 0, deadline);
+	if (ipk_unlikely(!ipk_use(&array->obj, &r)))
+		return r;
+	store_atomic(array, index, val);
+	return 0;
 }
 
 int ipk_array_set_slice(struct ipk_array *array, uint64_t index, uint64_t n, const void *vals,
@@ -462,7 +472,7 @@ int ipk_array_cas(struct ipk_array *array, uint64_t index, void *expected, const
 	if (index >= array->g.cap)
 		return -ERANGE;
 	if (!array->g.slots) {
-		if (!array->obj.seg->writable)
+		if (array->read_only)
 			return -EACCES;
 		if (!ipk_use(&array->obj, &r))
 			return r;
@@ -540,7 +550,7 @@ int ipk_array_add(struct ipk_array *array, uint64_t index, const void *delta, vo
 		return -ERANGE;
 	if (array->type->count || array->type->base > IPK_F64)
 		return -EMEDIUMTYPE;
-	if (!array->obj.seg->writable)
+	if (array->read_only)
 		return -EACCES;
 	if (!ipk_use(&array->obj, &r))
 		return r;

@@ -86,6 +86,7 @@ struct ipk_array {
 	struct ipk_array_geometry g;
 	struct ipk_array_body *body;
 	u8 *data;
+	bool read_only;
 	struct ipk_type *type;
 };
 
