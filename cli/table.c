@@ -228,7 +228,7 @@ void cli_table_free(struct cli_table *t)
 
 void cli_table_end(struct cli_table *t)
 {
-	if (t->sort)
+	if (t->sort && t->nrows)
 		qsort(t->cell, t->nrows, t->ncols * sizeof(*t->cell), by_first);
 	if (t->c->opt.json)
 		print_json(t);

@@ -141,16 +141,16 @@ T' ipcctl ls -o NAME --noheadings
 	ipcctl new S/s semaphore
 	cp "$IPK_DIR/S.ipk" good
 	size=$(stat -c %s good)
-	for ((i = 0; i < 40; i++)); do
+	for ((i = 0; i < 16; i++)); do
 		cp good bad.ipk
 		if ((i % 4 == 0)); then
-			truncate -s $((size * i / 40)) bad.ipk
+			truncate -s $((size * i / 16)) bad.ipk
 		else
 			seed=$(((i * 7919) % 64))
 			printf '\377\377\377\177\1' | dd of=bad.ipk bs=1 conv=notrunc status=none \
-				seek=$(((seed * 1024 + i * 8) % (size - 8)))
+				seek=$(((seed * 1024 + i * 24) % (size - 8)))
 			printf '\376\377\0\1' | dd of=bad.ipk bs=1 conv=notrunc status=none \
-				seek=$(((i * 40) % 2048))
+				seek=$(((i * 104) % 2048))
 		fi
 		for verb in 'fsck ./bad.ipk' 'ls -l ./bad.ipk' 'show ./bad.ipk' 'who ./bad.ipk' 'tree ./bad.ipk' \
 			'show ./bad.ipk/q' 'dump ./bad.ipk/q' 'dump ./bad.ipk/m' 'get ./bad.ipk/m/k' 'get ./bad.ipk/a' \
