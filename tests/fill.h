@@ -76,16 +76,26 @@ static inline void fill_run(struct fill *f, const struct ipk_kind *kind)
 	}
 }
 
+static inline bool fill_has_param(const struct ipk_kind *kind, const char *name)
+{
+	const struct ipk_arg *a = kind->params;
+
+	while (a && a->type != IPK_ARG_END && strcmp(a->name, name) != 0)
+		a++;
+	return a && a->type != IPK_ARG_END;
+}
+
 static inline int fill_kind(struct ipk_segment *seg, const struct ipk_kind *kind,
 			    struct ipk_error *err)
 {
 	const struct ipk_param small[] = {{"cap", "64"}};
+	const bool has_cap = fill_has_param(kind, "cap");
 	struct fill f = {
 		.call = {.seg = seg, .next = fill_next, .emit = fill_emit, .flush = fill_flush}};
 	struct ipk_type *type = NULL, *key = NULL;
 	int r;
 
-	r = ipk_object_new(seg, kind->name, kind->name, small, 1, err);
+	r = ipk_object_new(seg, kind->name, kind->name, small, has_cap, err);
 	if (r == 0)
 		r = ipk_type_parse(kind->type, strlen(kind->type), &type, err);
 	if (r == 0 && kind->key)

@@ -59,6 +59,8 @@ struct answer {
 
 /* Fills trials[] with what can be tried in w; returns how many. */
 unsigned world_trials(const struct world *w, struct trial trials[MAX_OPS]);
+/* Does the kind take this option at creation? */
+bool world_has_param(const struct ipk_kind *kind, const char *name);
 /* Creates segment and object at $IPK_DIR/name in the given state. 0, 1 if the state has no meaning. */
 int world_create(const struct world *w, enum fill fill, const char *name);
 /* Runs a trial on an attached handle with only the first n inputs. */

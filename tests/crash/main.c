@@ -251,7 +251,7 @@ static bool takes(const struct world *w)
 	ipk_segment_remove("t", NULL);
 	if (ipk_segment_create("t", &options, &seg, NULL) != 0)
 		return false;
-	r = ipk_object_new(seg, "x", w->kind->name, param, 2, NULL);
+	r = ipk_object_new(seg, "x", w->kind->name, param, 1 + world_has_param(w->kind, "cap"), NULL);
 	ipk_segment_close(seg);
 	ipk_segment_remove("t", NULL);
 	return r == 0;

@@ -152,6 +152,15 @@ static int run_op(const struct world *w, const struct ipk_op *op, const char *ke
 
 /* ---- the segment's own operations ------------------------------------------------------------ */
 
+bool world_has_param(const struct ipk_kind *kind, const char *name)
+{
+	const struct ipk_arg *a = kind->params;
+
+	while (a && a->type != IPK_ARG_END && strcmp(a->name, name) != 0)
+		a++;
+	return a && a->type != IPK_ARG_END;
+}
+
 static int new_object(struct ipk_segment *seg, const struct world *w, const char *name)
 {
 	struct ipk_param param[2];
@@ -161,7 +170,7 @@ static int new_object(struct ipk_segment *seg, const struct world *w, const char
 
 	if (w->type)
 		param[n++] = (struct ipk_param){"type", w->type};
-	if (w->cap)
+	if (w->cap && (!w->kind || world_has_param(w->kind, "cap")))
 		param[n++] = (struct ipk_param){"cap", w->cap};
 	return ipk_object_new(seg, name, kind, param, n, &err);
 }

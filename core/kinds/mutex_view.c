@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: MIT */
+/* Mutexes for tools: the descriptor, the verbs, and reading without trust. */
+#include <stdlib.h>
+
+#include "kinds/await.h"
+#include "kinds/mutex.h"
+
+static const struct ipk_arg params[] = {
+	{ .name = "recursive", .type = IPK_ARG_FLAG, .help = "its holder may lock it again" },
+	{ .type = IPK_ARG_END },
+};
+
+static int mutex_size(const struct ipk_new *n, uint64_t *ret_size, struct ipk_error *err)
+{
+	if (strcmp(n->type->text, "str:16") != 0)
+		return ipk_error_set(err, -EMEDIUMTYPE, "a mutex has no elements: leave out --type");
+	*ret_size = sizeof(struct ipk_mutex_body);
+	return 0;
+}
+
+static int mutex_create(struct ipk_tx *tx, void *body, uint64_t body_off, const struct ipk_new *n)
+{
+	(void)tx;
+	(void)body_off;
+	((struct ipk_mutex_body *)body)->recursive = n->param[0].set;
+	return 0;
+}
+
+static int mutex_attach(struct ipk_segment *seg, const char *name, void **ret_handle,
+			struct ipk_error *err)
+{
+	struct ipk_mutex *mutex;
+	int r = ipk_mutex_open(seg, name, &mutex, err);
+
+	if (!r)
+		*ret_handle = mutex;
+	return r;
+}
+
+static void mutex_detach(void *handle)
+{
+	ipk_mutex_close(handle);
+}
+
+/* ---- views ------------------------------------------------------------------------------------- */
+
+static int read_word(const struct ipk_object_view *o, u64 *ret_word)
+{
+	struct ipk_mutex_body body;
+	int r;
+
+	if (o->body_size < sizeof(body))
+		return -EBADMSG;
+	r = ipk_view_read(o->view, o->body, &body, sizeof(body));
+	if (r < 0)
+		return r;
+	if (body.recursive > 1)
+		return -EBADMSG;
+	*ret_word = body.word;
+	return 0;
+}
+
+static int mutex_inspect(const struct ipk_object_view *o, uint64_t *ret_used, uint64_t *ret_cap)
+{
+	u64 word;
+	int r = read_word(o, &word);
+
+	if (r < 0)
+		return r;
+	*ret_used = ipk_mutex_owner(word) != 0;
+	*ret_cap = 1;
+	return 0;
+}
+
+static const char *state_of(u64 word)
+{
+	if (word & IPK_MTX_LOST)
+		return "lost";
+	if (word & IPK_MTX_DIED)
+		return "suspect";
+	return ipk_mutex_owner(word) ? "held" : "free";
+}
+
+static int mutex_value(const struct ipk_object_view *o, struct ipk_buf *text)
+{
+	u64 word;
+	int r = read_word(o, &word);
+
+	return r < 0 ? r : ipk_buf_printf(text, "%s\n", state_of(word));
+}
+
+static const char *const stat_names[] = { "held", "suspect", "acquired", NULL };
+
+static int mutex_stats(const struct ipk_object_view *o, struct ipk_visitor *v)
+{
+	u64 word;
+	int r = read_word(o, &word);
+
+	if (!r)
+		r = v->boolean(v, stat_names[0], ipk_mutex_owner(word) != 0);
+	if (!r)
+		r = v->boolean(v, stat_names[1], (word & (IPK_MTX_DIED | IPK_MTX_LOST)) != 0);
+	if (!r)
+		r = v->u64(v, stat_names[2], word / IPK_MTX_SEQ_ONE);
+	return r;
+}
+
+static int mutex_holders(const struct ipk_object_view *o, ipk_holder_fn *fn, void *arg)
+{
+	u64 word;
+	int r = read_word(o, &word);
+
+	if (r < 0 || !ipk_mutex_owner(word))
+		return r;
+	return fn(arg, (u32)ipk_mutex_owner(word) - 1, word & IPK_MTX_FD ? "holder" : "owner", 1);
+}
+
+static int mutex_check(const struct ipk_object_view *o, struct ipk_checker *c)
+{
+	struct ipk_participant_info p;
+	u64 word, again;
+	int r = read_word(o, &word);
+
+	if (r == -EBADMSG) {
+		c->finding(c, "this is no mutex");
+		return 0;
+	}
+	if (r < 0 || !ipk_mutex_owner(word))
+		return r;
+	r = ipk_mutex_owner(word) > IPK_SLOTS_MAX ?
+		    -ENOENT :
+		    ipk_view_participant(o->view, (u32)ipk_mutex_owner(word) - 1, &p);
+	if (r != -ENOENT)
+		return r;
+	/* A finding only if it stayed so: else its owner left meanwhile. */
+	r = read_word(o, &again);
+	if (!r && again == word)
+		c->finding(c, "held by participant %llu, who does not exist",
+			   (unsigned long long)ipk_mutex_owner(word) - 1);
+	return r;
+}
+
+/* ---- verbs --------------------------------------------------------------------------------------- */
+
+static int explain(struct ipk_call *call, int r)
+{
+	switch (r) {
+	case -EAGAIN:
+		return ipk_error_set(&call->err, r, "it is held");
+	case -EOWNERDEAD:
+		return ipk_error_set(&call->err, r,
+				     "its last owner died with it; when what it protects is in order, "
+				     "say: ipcctl reset");
+	case -ENOTRECOVERABLE:
+		return ipk_error_set(&call->err, -EOWNERDEAD,
+				     "an owner died with it and the next one gave it up; when what it "
+				     "protects is in order, say: ipcctl reset");
+	case -EBUSY:
+		return ipk_error_set(&call->err, r, "somebody holds it");
+	default:
+		return r;
+	}
+}
+
+static int run_lock(struct ipk_call *call)
+{
+	int r;
+
+	if (!call->hold)
+		return ipk_error_set(&call->err, -EINVAL, "wants a command to hold it for: -- CMD");
+	r = ipk_mutex_hold(call->handle, ipk_call_deadline(call), &call->hold_fd);
+	call->done = !r;
+	return explain(call, r);
+}
+
+static int run_reset(struct ipk_call *call)
+{
+	int r = ipk_mutex_reset(call->handle);
+
+	call->done = !r;
+	return explain(call, r);
+}
+
+const struct ipk_op ipk_mutex_ops[] = {
+	{ .name = "lock",
+	  .summary = "hold the mutex while a command and what it starts run",
+	  .example = "ipcctl lock S/x -- echo mine",
+	  .flags = IPK_OP_WRITE | IPK_OP_BLOCK | IPK_OP_CMD,
+	  .run = run_lock },
+	{ .name = "reset",
+	  .summary = "declare what a dead owner left to be in order",
+	  .example = "ipcctl reset S/x",
+	  .flags = IPK_OP_WRITE,
+	  .run = run_reset },
+	{ .name = NULL },
+};
+
+const struct ipk_kind ipk_kind_mutex = {
+	.id = 5,
+	.version = 1,
+	.name = "mutex",
+	.summary = "one holder at a time, known by name, and its death is told",
+	.text = "A mutex is held by one thread, or by a command and all that inherited from it (lock REF -- "
+		"CMD). When a thread dies with it, the next locker gets it together with the news, and "
+		"says when what it protects is in order again; until then it is suspect. A command's "
+		"lock ends with the command, whichever way that ends, as with flock(1).",
+	.type = "str:16",
+	.flags = IPK_KIND_VALUE,
+	.params = params,
+	.ops = ipk_mutex_ops,
+	.stats = stat_names,
+	.size = mutex_size,
+	.create = mutex_create,
+	.attach = mutex_attach,
+	.detach = mutex_detach,
+	.attachable = ipk_mutex_attachable,
+	.recover = ipk_mutex_recover,
+	.wake = ipk_mutex_wake,
+	.inspect = mutex_inspect,
+	.stats_visit = mutex_stats,
+	.value = mutex_value,
+	.holders = mutex_holders,
+	.check = mutex_check,
+};

@@ -1,0 +1,351 @@
+/* SPDX-License-Identifier: MIT */
+#include "fixture_kind.h"
+
+#include <pthread.h>
+
+#include "ipk/mutex.h"
+#include "kinds/mutex.h"
+
+#define MS INT64_C(1000000)
+#define WORKERS 4u
+
+static struct ipk_segment *seg;
+
+static int setup(void **state)
+{
+	if (dir_setup(state) != 0)
+		return -1;
+	create_segment("s");
+	seg = open_segment("s");
+	return seg ? 0 : -1;
+}
+
+static int teardown(void **state)
+{
+	ipk_segment_close(seg);
+	return dir_teardown(state);
+}
+
+static struct ipk_mutex *open_mutex(struct ipk_segment *in)
+{
+	struct ipk_mutex *m = NULL;
+	struct ipk_error err = { 0 };
+
+	if (ipk_mutex_open(in, "x", &m, &err) < 0)
+		fprintf(stderr, "open: %s\n", err.text);
+	return m;
+}
+
+static struct ipk_mutex *make(bool recursive)
+{
+	struct ipk_mutex *m;
+	struct ipk_error err = { 0 };
+
+	if (ipk_mutex_create(seg, "x", recursive, &err) < 0)
+		fail_msg("create: %s", err.text);
+	m = open_mutex(seg);
+	assert_non_null(m);
+	return m;
+}
+
+static const char *value(void)
+{
+	static char text[32];
+	struct ipk_buf buf = { 0 };
+	struct look l;
+
+	look(&l, "s", "x");
+	assert_int_equal(l.kind->value(&l.o, &buf), 0);
+	assert_int_equal(buf.data[buf.len - 1], '\n');
+	snprintf(text, sizeof(text), "%.*s", (int)buf.len - 1, buf.data);
+	ipk_buf_free(&buf);
+	look_end(&l);
+	return text;
+}
+
+static int run(const char *verb, bool hold, int *ret_fd)
+{
+	struct verb v = { .call = { .hold = hold } };
+	int r = verb_run(&v, seg, "x", "mutex", verb, NULL, NULL, NULL);
+
+	if (r < 0)
+		assert_true(v.call.err.text[0]);
+	if (ret_fd)
+		*ret_fd = v.call.hold_fd;
+	verb_end(&v);
+	return r;
+}
+
+static void *lock_in_thread(void *arg)
+{
+	return (void *)(intptr_t)ipk_mutex_lock(arg, IPK_NOWAIT);
+}
+
+static void *unlock_in_thread(void *arg)
+{
+	return (void *)(intptr_t)ipk_mutex_unlock(arg);
+}
+
+static int in_thread(void *(*fn)(void *arg), void *arg)
+{
+	pthread_t thread;
+	void *ret = NULL;
+
+	assert_int_equal(pthread_create(&thread, NULL, fn, arg), 0);
+	assert_int_equal(pthread_join(thread, &ret), 0);
+	return (int)(intptr_t)ret;
+}
+
+static void one_thread_holds_it(void **state)
+{
+	struct ipk_mutex *m = make(false);
+
+	(void)state;
+	assert_string_equal(value(), "free");
+	assert_int_equal(ipk_mutex_unlock(m), -EPERM);
+	assert_int_equal(ipk_mutex_lock(m, IPK_NOWAIT), 0);
+	assert_string_equal(value(), "held");
+	assert_int_equal(ipk_mutex_lock(m, IPK_FOREVER), -EDEADLK);
+	assert_int_equal(in_thread(lock_in_thread, m), -EAGAIN);
+	assert_int_equal(in_thread(unlock_in_thread, m), -EPERM);
+	assert_int_equal(ipk_mutex_consistent(m), -EINVAL);
+	assert_int_equal(ipk_mutex_reset(m), -EBUSY);
+	assert_int_equal(ipk_mutex_close(m), -EBUSY);
+	assert_int_equal(findings_of("s", "x").n, 0);
+	assert_int_equal(ipk_mutex_unlock(m), 0);
+	assert_int_equal(ipk_mutex_unlock(m), -EPERM);
+	assert_int_equal(ipk_mutex_close(m), 0);
+}
+
+static void a_recursive_one_is_unlocked_as_often_as_locked(void **state)
+{
+	struct ipk_mutex *m = make(true);
+
+	(void)state;
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(ipk_mutex_lock(m, IPK_FOREVER), 0);
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(in_thread(lock_in_thread, m), -EAGAIN);
+		assert_int_equal(ipk_mutex_unlock(m), 0);
+	}
+	assert_int_equal(ipk_mutex_unlock(m), -EPERM);
+	assert_string_equal(value(), "free");
+	assert_int_equal(ipk_mutex_close(m), 0);
+}
+
+static void a_damaged_mutex_is_refused_and_found(void **state)
+{
+	struct ipk_mutex *m = make(false), *other;
+
+	(void)state;
+	m->body->recursive = 7;
+	assert_int_equal(ipk_mutex_open(seg, "x", &other, NULL), -EBADMSG);
+	assert_int_equal(findings_of("s", "x").n, 1);
+	m->body->recursive = 0;
+	m->body->word = 0x3ffe;
+	assert_int_equal(findings_of("s", "x").n, 1);
+	m->body->word = 0;
+	assert_int_equal(ipk_mutex_close(m), 0);
+}
+
+/* ---- deaths -------------------------------------------------------------------------------------- */
+
+struct stage {
+	u32 there;
+	u64 counter, inside;
+	u64 rounds[WORKERS];
+	u32 number;
+};
+
+static void lock_and_stop(void *arg)
+{
+	struct stage *s = arg;
+	struct ipk_segment *mine = open_segment("s");
+	struct ipk_mutex *m = open_mutex(mine);
+
+	must(m && ipk_mutex_lock(m, IPK_FOREVER) == 0);
+	ipk_st(&s->there, 1u, seq_cst);
+	raise(SIGSTOP);
+}
+
+static void die_with_it(struct stage *s)
+{
+	pid_t pid;
+
+	s->there = 0;
+	pid = spawn(lock_and_stop, s);
+	await(ipk_ld(&s->there, seq_cst));
+	kill_child(pid);
+}
+
+static void the_next_locker_is_told_of_the_owners_death(void **state)
+{
+	struct stage *s = shared(sizeof(*s));
+	struct ipk_mutex *m = make(false);
+	int fd = -1;
+
+	(void)state;
+	die_with_it(s);
+	assert_int_equal(ipk_mutex_lock(m, IPK_FOREVER), -EOWNERDEAD);
+	assert_string_equal(value(), "suspect");
+	assert_int_equal(ipk_mutex_consistent(m), 0);
+	assert_int_equal(ipk_mutex_unlock(m), 0);
+	assert_int_equal(ipk_mutex_lock(m, IPK_NOWAIT), 0);
+	assert_int_equal(ipk_mutex_unlock(m), 0);
+	/* The news is not lost by a sweep, nor by a second death. */
+	die_with_it(s);
+	await(ipk_segment_sweep(seg) >= 0 && ipk_mutex_owner(m->body->word) == 0);
+	assert_int_equal(run("lock", true, &fd), -EOWNERDEAD);
+	assert_int_equal(fd, -1);
+	assert_int_equal(ipk_mutex_lock(m, IPK_FOREVER), -EOWNERDEAD);
+	/* Unlocked without a word: lost to all. */
+	assert_int_equal(ipk_mutex_unlock(m), 0);
+	assert_int_equal(ipk_mutex_lock(m, IPK_FOREVER), -ENOTRECOVERABLE);
+	assert_int_equal(run("lock", true, &fd), -EOWNERDEAD);
+	assert_string_equal(value(), "lost");
+	assert_int_equal(run("reset", false, NULL), 0);
+	assert_string_equal(value(), "free");
+	assert_int_equal(ipk_mutex_lock(m, IPK_NOWAIT), 0);
+	assert_int_equal(ipk_mutex_unlock(m), 0);
+	assert_int_equal(ipk_mutex_close(m), 0);
+	munmap(s, sizeof(*s));
+}
+
+static void a_stopped_owner_keeps_it(void **state)
+{
+	struct stage *s = shared(sizeof(*s));
+	struct ipk_mutex *m = make(false);
+	pid_t pid;
+
+	(void)state;
+	pid = spawn(lock_and_stop, s);
+	await(ipk_ld(&s->there, seq_cst));
+	assert_int_equal(ipk_mutex_lock(m, IPK_NOWAIT), -EAGAIN);
+	assert_int_equal(ipk_mutex_lock(m, ipk_deadline(MS)), -ETIMEDOUT);
+	assert_int_equal(ipk_mutex_reset(m), -EBUSY);
+	kill_child(pid);
+	assert_int_equal(ipk_mutex_lock(m, IPK_FOREVER), -EOWNERDEAD);
+	assert_int_equal(ipk_mutex_consistent(m), 0);
+	assert_int_equal(ipk_mutex_unlock(m), 0);
+	assert_int_equal(ipk_mutex_close(m), 0);
+	munmap(s, sizeof(*s));
+}
+
+static void a_descriptor_lets_go_in_order(void **state)
+{
+	struct ipk_mutex *m = make(false);
+	int fd = -1;
+
+	(void)state;
+	assert_int_equal(run("lock", false, NULL), -EINVAL);
+	assert_int_equal(run("lock", true, &fd), 0);
+	assert_string_equal(value(), "held");
+	assert_int_equal(ipk_mutex_lock(m, IPK_NOWAIT), -EAGAIN);
+	assert_int_equal(ipk_mutex_unlock(m), -EPERM);
+	close(fd);
+	assert_int_equal(ipk_mutex_lock(m, IPK_FOREVER), 0);
+	assert_int_equal(ipk_mutex_unlock(m), 0);
+	assert_int_equal(ipk_mutex_close(m), 0);
+}
+
+/* inside is who is in it; only one may be, and what it protects is whole unless the owner died. */
+static void work(void *arg)
+{
+	struct stage *s = arg;
+	u32 number = s->number;
+	struct ipk_segment *mine = open_segment("s");
+	struct ipk_mutex *m = open_mutex(mine);
+	u64 seed = (u64)getpid(), none;
+	int r;
+
+	must(m);
+	ipk_st(&s->there, 1u, seq_cst);
+	for (;;) {
+		r = ipk_mutex_lock(m, seeded(&seed) % 4 ? IPK_FOREVER : ipk_deadline(20000));
+		if (r == -ETIMEDOUT)
+			continue;
+		must(r == 0 || r == -EOWNERDEAD);
+		none = 0;
+		must(ipk_cas(&s->inside, &none, number + 1, seq_cst));
+		s->counter++;
+		none = number + 1;
+		must(ipk_cas(&s->inside, &none, 0, seq_cst));
+		if (r == -EOWNERDEAD)
+			must(ipk_mutex_consistent(m) == 0);
+		must(ipk_mutex_unlock(m) == 0);
+		ipk_add(&s->rounds[number], 1, seq_cst);
+	}
+}
+
+static pid_t start(struct stage *s, u32 number)
+{
+	pid_t pid;
+
+	s->number = number;
+	ipk_st(&s->there, 0u, seq_cst);
+	pid = spawn(work, s);
+	await(ipk_ld(&s->there, seq_cst));
+	return pid;
+}
+
+static void kill_worker(struct stage *s, u32 number, pid_t pid)
+{
+	u64 in = number + 1;
+	int status;
+
+	/* Stopped first, so that nobody else is inside before it is forgotten. */
+	assert_int_equal(kill(pid, SIGSTOP), 0);
+	assert_int_equal(waitpid(pid, &status, WUNTRACED), pid);
+	assert_true(WIFSTOPPED(status));
+	ipk_cas(&s->inside, &in, 0, seq_cst);
+	kill_child(pid);
+}
+
+static void it_excludes_through_200_kills(void **state)
+{
+	struct stage *s = shared(sizeof(*s));
+	pid_t pid[WORKERS];
+	u64 seed = 5;
+
+	(void)state;
+	ipk_mutex_close(make(false));
+	for (u32 i = 0; i < WORKERS; i++)
+		pid[i] = start(s, i);
+	for (int kills = 0; kills < 200; kills++) {
+		u32 i = seeded(&seed) % WORKERS;
+		u64 before = ipk_ld(&s->rounds[i], seq_cst);
+
+		await(ipk_ld(&s->rounds[i], seq_cst) > before);
+		for (u32 spin = seeded(&seed) % 2000; spin; spin--)
+			ipk_pause();
+		kill_worker(s, i, pid[i]);
+		pid[i] = start(s, i);
+	}
+	for (u32 i = 0; i < WORKERS; i++) {
+		u64 before = ipk_ld(&s->rounds[i], seq_cst);
+
+		await(ipk_ld(&s->rounds[i], seq_cst) > before + 5);
+	}
+	for (u32 i = 0; i < WORKERS; i++)
+		kill_worker(s, i, pid[i]);
+	await(ipk_segment_sweep(seg) >= 0 && strcmp(value(), "held") != 0);
+	assert_int_equal(findings_of("s", "x").n, 0);
+	munmap(s, sizeof(*s));
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(one_thread_holds_it),
+		TEST(a_recursive_one_is_unlocked_as_often_as_locked),
+		TEST(a_damaged_mutex_is_refused_and_found),
+		TEST(the_next_locker_is_told_of_the_owners_death),
+		TEST(a_stopped_owner_keeps_it),
+		TEST(a_descriptor_lets_go_in_order),
+		TEST(it_excludes_through_200_kills),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
