@@ -295,7 +295,7 @@ const struct ipk_op ipk_map_ops[] = {
 	{.name = "incr",
 	 .summary = "add to the number of a key, which counts as 0 where it is not there, and "
 		    "print the sum",
-	 .example = "ipcctl new S/n map --type i64; ipcctl incr S/n/visits 5",
+	 .example = "ipcctl rm S/x; ipcctl new S/x map --type i64; ipcctl incr S/x/hits 5",
 	 .flags = IPK_OP_WRITE | IPK_OP_OUT | IPK_OP_KEY,
 	 .args = incr_args,
 	 .run = run_incr},
