@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: MIT */
+#include "fixture_kind.h"
+
+#include "ipk/latch.h"
+#include "kinds/latch.h"
+
+#define MS INT64_C(1000000)
+
+static struct ipk_segment *seg;
+
+static int setup(void **state)
+{
+	if (dir_setup(state) != 0)
+		return -1;
+	create_segment("s");
+	seg = open_segment("s");
+	return seg ? 0 : -1;
+}
+
+static int teardown(void **state)
+{
+	ipk_segment_close(seg);
+	return dir_teardown(state);
+}
+
+static struct ipk_latch *make(u64 count)
+{
+	struct ipk_error err = { 0 };
+	struct ipk_latch *l = NULL;
+
+	if (ipk_latch_create(seg, "x", count, &err) < 0 || ipk_latch_open(seg, "x", &l, &err) < 0)
+		fail_msg("%s", err.text);
+	return l;
+}
+
+static void it_opens_at_0_and_stays_open(void **state)
+{
+	struct ipk_latch *l = make(3);
+
+	(void)state;
+	assert_int_equal(ipk_latch_wait(l, IPK_NOWAIT), -EAGAIN);
+	assert_int_equal(ipk_latch_wait(l, ipk_deadline(MS)), -ETIMEDOUT);
+	assert_int_equal(ipk_latch_count_down(l, 4), -EOVERFLOW);
+	assert_int_equal(ipk_latch_count_down(l, 2), 0);
+	assert_int_equal(ipk_latch_value(l), 1);
+	assert_int_equal(ipk_latch_count_down(l, 1), 0);
+	assert_int_equal(ipk_latch_count_down(l, 1), -EOVERFLOW);
+	assert_int_equal(ipk_latch_wait(l, IPK_NOWAIT), 0);
+	assert_int_equal(ipk_latch_wait(l, IPK_FOREVER), 0);
+	assert_int_equal(ipk_latch_reset(l), 0);
+	assert_int_equal(ipk_latch_value(l), 3);
+	assert_int_equal(ipk_latch_wait(l, IPK_NOWAIT), -EAGAIN);
+	assert_int_equal(findings_of("s", "x").n, 0);
+	ipk_latch_close(l);
+}
+
+static void absurd_counts_and_damage_are_refused(void **state)
+{
+	struct ipk_latch *l, *other;
+
+	(void)state;
+	assert_true(ipk_latch_create(seg, "x", 0, NULL) < 0);
+	assert_true(ipk_latch_create(seg, "x", UINT64_C(1) << 32, NULL) < 0);
+	assert_true(ipk_latch_create(seg, "x", UINT64_MAX, NULL) < 0);
+	l = make(UINT32_MAX);
+	assert_int_equal(ipk_latch_count_down(l, UINT64_C(1) << 33), -EOVERFLOW);
+	assert_int_equal(ipk_latch_count_down(l, UINT32_MAX), 0);
+	l->body->count = 0;
+	assert_int_equal(ipk_latch_open(seg, "x", &other, NULL), -EBADMSG);
+	assert_int_equal(findings_of("s", "x").n, 1);
+	ipk_latch_close(l);
+}
+
+struct stage {
+	u32 waiting, passed;
+};
+
+static struct ipk_latch *open_again(unsigned mode, struct ipk_segment **ret_seg)
+{
+	struct ipk_latch *l = NULL;
+
+	if (ipk_segment_open("s", mode, ret_seg, NULL) == 0)
+		ipk_latch_open(*ret_seg, "x", &l, NULL);
+	return l;
+}
+
+static void pass(void *arg)
+{
+	struct stage *s = arg;
+	struct ipk_segment *mine;
+	struct ipk_latch *l = open_again(IPK_WRITE, &mine);
+
+	must(l);
+	ipk_add(&s->waiting, 1, seq_cst);
+	must(ipk_latch_wait(l, IPK_FOREVER) == 0);
+	ipk_add(&s->passed, 1, seq_cst);
+}
+
+static void pass_read_only(void *arg)
+{
+	struct stage *s = arg;
+	struct ipk_segment *mine;
+	struct ipk_latch *l = open_again(IPK_READ, &mine);
+
+	must(l);
+	must(ipk_latch_count_down(l, 1) == -EACCES);
+	must(ipk_latch_reset(l) == -EACCES);
+	ipk_add(&s->waiting, 1, seq_cst);
+	must(ipk_latch_wait(l, IPK_FOREVER) == 0);
+	ipk_add(&s->passed, 1, seq_cst);
+}
+
+static void count_and_die(void *arg)
+{
+	struct ipk_segment *mine;
+	struct ipk_latch *l = open_again(IPK_WRITE, &mine);
+
+	(void)arg;
+	must(l && ipk_latch_count_down(l, 1) == 0);
+	raise(SIGKILL);
+}
+
+static void the_last_count_down_lets_all_through_though_its_author_dies(void **state)
+{
+	struct stage *s = shared(sizeof(*s));
+	struct ipk_latch *l = make(20);
+	pid_t pid[4];
+
+	(void)state;
+	for (int i = 0; i < 4; i++)
+		pid[i] = spawn(i ? pass : pass_read_only, s);
+	await(ipk_ld(&s->waiting, seq_cst) == 4);
+	for (u64 left = 20; left; left--) {
+		assert_int_equal(ipk_latch_value(l), left);
+		assert_int_equal(ipk_ld(&s->passed, seq_cst), 0);
+		assert_true(WIFSIGNALED(join_child(spawn(count_and_die, NULL))));
+	}
+	for (int i = 0; i < 4; i++)
+		assert_ended_well(join_child(pid[i]));
+	assert_int_equal(s->passed, 4);
+	ipk_latch_close(l);
+	munmap(s, sizeof(*s));
+}
+
+/* Opened and closed again at once: who waited is let through, however late it looks. */
+static void nobody_misses_an_opening(void **state)
+{
+	struct stage *s = shared(sizeof(*s));
+	struct ipk_latch *l = make(1);
+	pid_t pid;
+
+	(void)state;
+	for (u32 i = 0; i < 50; i++) {
+		pid = spawn(pass, s);
+		await(ipk_ld(&s->waiting, seq_cst) == i + 1);
+		/* It may not have begun to look: then the next opening is its own. */
+		while (ipk_ld(&s->passed, seq_cst) == i) {
+			assert_int_equal(ipk_latch_count_down(l, 1), 0);
+			assert_int_equal(ipk_latch_reset(l), 0);
+			nap();
+		}
+		assert_ended_well(join_child(pid));
+	}
+	ipk_latch_close(l);
+	munmap(s, sizeof(*s));
+}
+
+static void the_verbs_count_and_wait(void **state)
+{
+	struct verb v = { 0 };
+
+	(void)state;
+	ipk_latch_close(make(3));
+	assert_int_equal(verb_run(&v, seg, "x", "latch", "await", NULL, NULL, NULL), -EAGAIN);
+	verb_end(&v);
+	assert_int_equal(verb_run(&v, seg, "x", "latch", "countdown", NULL, "4", NULL), -EOVERFLOW);
+	assert_non_null(strstr(v.call.err.text, "3 is left"));
+	verb_end(&v);
+	assert_int_equal(verb_run(&v, seg, "x", "latch", "countdown", NULL, "2", NULL), 0);
+	verb_end(&v);
+	assert_int_equal(verb_run(&v, seg, "x", "latch", "countdown", NULL, NULL, NULL), 0);
+	verb_end(&v);
+	assert_int_equal(verb_run(&v, seg, "x", "latch", "await", NULL, NULL, NULL), 0);
+	verb_end(&v);
+	assert_int_equal(verb_run(&v, seg, "x", "latch", "get", NULL, NULL, NULL), 0);
+	assert_string_equal(v.out.data, "0\n");
+	verb_end(&v);
+	assert_int_equal(verb_run(&v, seg, "x", "latch", "reset", NULL, NULL, NULL), 0);
+	verb_end(&v);
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(it_opens_at_0_and_stays_open),
+		TEST(absurd_counts_and_damage_are_refused),
+		TEST(the_last_count_down_lets_all_through_though_its_author_dies),
+		TEST(nobody_misses_an_opening),
+		TEST(the_verbs_count_and_wait),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
