@@ -263,11 +263,12 @@ struct handle {
 	bool read_at_0; /* once: the next time it is rendered anew */
 	bool consumed; /* the reader has seen all of it */
 	bool writing;
-	bool pending; /* to be stored at the latest when it is released */
-	bool written; /* to be stored when somebody closes it */
+	bool pending; /* to be stored when it is closed */
+	bool written; /* not merely created or truncated */
 	bool poisoned; /* push: a write that was to complete the open line has failed */
 	bool nonblock; /* of the last write */
-	pid_t writer; /* who wrote last */
+	pid_t writer; /* who wrote last; atomic */
+	bool torn; /* push: who wrote the open line was killed; atomic */
 	struct attach *attach; /* push, ctl, .wait */
 	struct waiter *waiter; /* .wait */
 	/* watch.c */
@@ -326,9 +327,10 @@ void write_unlink(fuse_req_t req, fuse_ino_t parent, const char *name);
 void write_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t newparent,
 		  const char *newname, unsigned flags);
 
+void push_closed(struct handle *h, pid_t pid);
 /* Handle locked. */
 int push_write(struct job *j, struct handle *h, const char *data, size_t size); /* bytes used */
-int push_flush(struct job *j, struct handle *h, pid_t pid);
+int push_flush(struct job *j, struct handle *h);
 void push_release(struct job *j, struct handle *h);
 bool push_ready(struct handle *h);
 bool holders_exist(const struct place *p); /* does any process have it open? */

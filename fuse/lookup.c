@@ -90,6 +90,8 @@ static int child(const struct place *parent, const char *name, struct place *p)
 	*p = *parent;
 	p->key = NULL;
 	p->key_len = 0;
+	if (strlen(name) > IPCFS_NAME_MAX)
+		return -ENAMETOOLONG;
 	switch (parent->file) {
 	case F_ROOT:
 		f = by_name(root_files, name);

@@ -263,8 +263,11 @@ int main(int argc, char **argv)
 	if (r)
 		return fail(r, "%s: %s", argv[optind], why);
 	options.dir = dir;
-	if (!options.foreground)
+	if (!options.foreground) {
+		/* Whoever waits for the end of a pipe that we inherited must not wait for us. */
+		close_range(3, ~0u, 0);
 		r = into_background();
+	}
 	if (r == 0)
 		r = run(dir);
 	free(dir);

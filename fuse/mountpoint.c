@@ -113,9 +113,10 @@ static int refuse_errno(int e, char *why, size_t size)
 static int replace_dead(const char *path, char *why, size_t size)
 {
 	char type[64];
-	struct stat st;
+	DIR *d;
 
-	for (int i = 0; i < 16 && stat(path, &st) != 0; i++) {
+	/* Its attributes the kernel may still know, what it lists it has to ask for. */
+	for (int i = 0; i < 16 && !(d = opendir(path)); i++) {
 		if (errno != ENOTCONN)
 			return refuse_errno(errno, why, size);
 		if (!mounted_type(path, type, sizeof(type)) || strcmp(type, "fuse.ipcfs") != 0)
@@ -124,6 +125,8 @@ static int replace_dead(const char *path, char *why, size_t size)
 				"something else that has died is mounted there; unmount it first");
 		mountpoint_detach(path);
 	}
+	if (d)
+		closedir(d);
 	if (mounted_type(path, type, sizeof(type)) && strcmp(type, "fuse.ipcfs") == 0)
 		return refuse(EXISTS, why, size, "ipcfs is mounted there already");
 	return 0;

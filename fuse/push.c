@@ -129,9 +129,15 @@ static int keep_tail(struct handle *h, const char *data, size_t size)
 static int push_lines(struct job *j, struct handle *h, struct batch *b, const char *data,
 		      size_t size, size_t used)
 {
-	uint64_t done;
-	int r = run(j, h, b, timeout_of(h), &done);
+	uint64_t done = 0;
+	struct place p = h->place; /* there is no key */
+	struct subject s;
+	int r = subject_open(&s, &p);
 
+	/* A removed object takes what it has room for, and nobody ever sees it. */
+	subject_close(&s, &p);
+	if (r == 0)
+		r = run(j, h, b, timeout_of(h), &done);
 	if (done == 0) {
 		/* Tried again, it goes in; given up, a part of it must not. */
 		h->poisoned = true;
@@ -148,7 +154,11 @@ int push_write(struct job *j, struct handle *h, const char *data, size_t size)
 {
 	struct batch b = {0};
 	size_t used;
-	int r = split(&b, h->attach->type, &h->buf, data, size, &used);
+	int r;
+
+	if (__atomic_exchange_n(&h->torn, false, __ATOMIC_RELAXED))
+		h->buf.len = 0;
+	r = split(&b, h->attach->type, &h->buf, data, size, &used);
 
 	if (r < 0) {
 		/* The line that this write was to complete goes with it. */
@@ -170,11 +180,13 @@ static int push_tail(struct job *j, struct handle *h, int64_t timeout)
 {
 	struct batch b = {0};
 	uint64_t done = 0;
+	bool torn;
 	int r;
 
 	if (h->buf.len == 0)
 		return 0;
-	r = h->poisoned ? 0 : add_line(&b, h->attach->type, h->buf.data, h->buf.len, 0);
+	torn = __atomic_exchange_n(&h->torn, false, __ATOMIC_RELAXED);
+	r = h->poisoned || torn ? 0 : add_line(&b, h->attach->type, h->buf.data, h->buf.len, 0);
 	if (r == 0 && b.n)
 		r = run(j, h, &b, timeout, &done);
 	h->buf.len = 0;
@@ -273,16 +285,21 @@ bool holders_exist(const struct place *p)
 	return held;
 }
 
-int push_flush(struct job *j, struct handle *h, pid_t pid)
+/* A descriptor was closed by pid. Not locked: half a line of a killed writer is no record. */
+void push_closed(struct handle *h, pid_t pid)
 {
-	if (h->buf.len == 0)
+	if (__atomic_load_n(&h->writer, __ATOMIC_RELAXED) == pid && was_killed(pid))
+		__atomic_store_n(&h->torn, true, __ATOMIC_RELAXED);
+}
+
+int push_flush(struct job *j, struct handle *h)
+{
+	if (h->buf.len == 0 || holders_exist(&h->place))
 		return 0;
-	if (h->writer == pid && was_killed(pid)) {
-		h->buf.len = 0;
-		return 0;
-	}
-	if (holders_exist(&h->place))
-		return 0;
+	/* It may be dying at this moment, without descriptors already, and not have come here yet.
+	 */
+	if (was_killed(h->writer))
+		__atomic_store_n(&h->torn, true, __ATOMIC_RELAXED);
 	return push_tail(j, h, timeout_of(h));
 }
 

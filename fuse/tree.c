@@ -184,8 +184,6 @@ static mode_t mode_of(const struct place *p, const struct subject *s)
  */
 double tree_timeout(const struct place *p)
 {
-	if (p->file == F_ROOT || p->file == F_BYPID)
-		return 3600;
 	return S_ISDIR(file_info(p->file)->mode) ? 1 : 0;
 }
 

@@ -169,7 +169,7 @@ void write_data(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size, o
 	/* Not answered before it is known what was done. */
 	h = job_begin_on(&j, req, ino, fi, false);
 	pthread_mutex_lock(&h->lock);
-	h->writer = fuse_req_ctx(req)->pid;
+	__atomic_store_n(&h->writer, fuse_req_ctx(req)->pid, __ATOMIC_RELAXED);
 	h->nonblock = fi->flags & O_NONBLOCK;
 	if (!h->writing) {
 		r = -EBADF;
@@ -195,8 +195,8 @@ void write_data(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size, o
 
 /*
  * Each close(2) of a descriptor comes here, also those of the shell between open and the first
- * write. What was written is stored at once, so that the writer learns of errors; what was only
- * truncated or created, and the unfinished line of push, when this was the last descriptor.
+ * write. When it was the last descriptor, what was written is stored, so that the writer learns of
+ * errors.
  */
 void write_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
@@ -206,11 +206,13 @@ void write_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	int r = 0;
 
 	h = job_begin_on(&j, req, ino, fi, false);
-	/* Locked: somebody who has it open, too, is just writing. */
+	if (h->place.file == F_PUSH)
+		push_closed(h, pid);
+	/* Locked: somebody who has it open, too, is just writing, or closing. */
 	if (h->writing && pthread_mutex_trylock(&h->lock) == 0) {
 		if (h->place.file == F_PUSH)
-			r = push_flush(&j, h, pid);
-		else if (h->written || (h->pending && !holders_exist(&h->place)))
+			r = push_flush(&j, h);
+		else if (h->pending && !holders_exist(&h->place))
 			r = commit(&j, h);
 		pthread_mutex_unlock(&h->lock);
 	}
