@@ -95,7 +95,7 @@ int cli_batch(struct cli *c)
 {
 	const char *file = c->word[0];
 	struct cli_input in;
-	struct ipk_buf line = { 0 };
+	struct ipk_buf line = {0};
 	const char *text;
 	char *where = NULL;
 	size_t len;

@@ -22,7 +22,7 @@
 
 #define CLI_ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
 
-/* ---- exit statuses: the table of ipcctl(1) ------------------------------------------------------ */
+/* ---- exit statuses: the table of ipcctl(1) ---------------------------------------------- */
 
 enum cli_exit {
 	CLI_DONE = 0,
@@ -50,7 +50,7 @@ struct cli_exit_text {
 };
 extern const struct cli_exit_text cli_exits[]; /* ends with text NULL */
 
-/* ---- one run ------------------------------------------------------------------------------------ */
+/* ---- one run ---------------------------------------------------------------------------- */
 
 enum cli_color { CLI_COLOR_AUTO, CLI_COLOR_ALWAYS, CLI_COLOR_NEVER };
 
@@ -60,15 +60,15 @@ struct cli_options {
 	bool longer, follow, meta;
 	enum cli_color color;
 	const char *columns; /* -o, or NULL */
-	const char *type; /* --type, or NULL */
+	const char *type;    /* --type, or NULL */
 	bool count_given;
-	uint64_t count; /* -n */
-	int64_t timeout; /* ns; <0: for ever; 0: --nowait */
+	uint64_t count;   /* -n */
+	int64_t timeout;  /* ns; <0: for ever; 0: --nowait */
 	int64_t interval; /* -i, ns; 0: not given */
 };
 
-struct cli_given { /* an option as it was given */
-	const char *name; /* without dashes */
+struct cli_given {         /* an option as it was given */
+	const char *name;  /* without dashes */
 	const char *value; /* NULL for a flag */
 };
 
@@ -84,26 +84,26 @@ struct cli {
 	unsigned ngiven;
 	char **word; /* words after the verb */
 	int nwords;
-	char **tail; /* words after "--", or NULL */
+	char **tail;       /* words after "--", or NULL */
 	const char *where; /* batch: "FILE:LINE", else NULL */
 	struct cli_out *out;
 	bool stdin_taken; /* batch reads its commands from it */
-	bool drain; /* empty is the end */
+	bool drain;       /* empty is the end */
 };
 
 /* Parses and runs one command line; argv[0] is skipped. base: defaults of options, or NULL. */
 int cli_run(int argc, char **argv, const struct cli *parent, const char *where);
 
-/* ---- commands (command.c) ----------------------------------------------------------------------- */
+/* ---- commands (command.c) --------------------------------------------------------------- */
 
 struct cli_command {
 	const char *name;
-	const char *args; /* usage after the verb */
+	const char *args;    /* usage after the verb */
 	const char *summary; /* one line, lower case, no stop */
 	const char *example; /* shell, runs after: ipcctl new -P S/x KIND */
 	const char *options; /* names of the options it takes besides the common ones */
-	int min, max; /* words after the verb; max <0: any number */
-	bool tail; /* "-- CMD" may follow */
+	int min, max;        /* words after the verb; max <0: any number */
+	bool tail;           /* "-- CMD" may follow */
 	bool hidden;
 	int (*exec)(struct cli *c);
 };
@@ -145,16 +145,17 @@ int cli_umount(struct cli *c);
 int cli_help(struct cli *c);
 int cli_schema(struct cli *c);
 /* What help says of a verb or a kind, as JSON. */
-void cli_schema_help(struct cli *c, const struct cli_command *cmd, const struct ipk_kind *k);
+void cli_schema_verb(struct cli *c, const struct cli_command *cmd);
+void cli_schema_kind(struct cli *c, const struct ipk_kind *kind);
 int cli_completion(struct cli *c);
 int cli_complete(struct cli *c);
 
-/* ---- options (options.c) ------------------------------------------------------------------------ */
+/* ---- options (options.c) ---------------------------------------------------------------- */
 
 struct cli_option {
 	const char *name;
-	char letter; /* or 0 */
-	bool common; /* every verb takes it */
+	char letter;     /* or 0 */
+	bool common;     /* every verb takes it */
 	const char *arg; /* what its value is called, NULL: a flag */
 	const char *help;
 };
@@ -169,7 +170,7 @@ bool cli_is_common(const char *name);
 bool cli_listed(const char *list, const char *name);
 int cli_usage(struct cli *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* ---- errors (error.c) --------------------------------------------------------------------------- */
+/* ---- errors (error.c) ------------------------------------------------------------------- */
 
 int cli_exit_of(int code); /* of a -errno of the library */
 /* Says "ipcctl: VERB REF: text" on stderr, as JSON with -j, and returns status. */
@@ -181,7 +182,7 @@ void cli_note(struct cli *c, const char *fmt, ...) __attribute__((format(printf,
 /* Appends text with control characters and what is not UTF-8 escaped as \xNN. */
 int cli_escape(struct ipk_buf *buf, const char *text, size_t len);
 
-/* ---- suggestions (suggest.c) -------------------------------------------------------------------- */
+/* ---- suggestions (suggest.c) ------------------------------------------------------------ */
 
 struct cli_suggest {
 	const char *wanted;
@@ -193,14 +194,14 @@ void cli_suggest_try(struct cli_suggest *s, const char *name);
 /* "; did you mean \"push\"?" or "" */
 const char *cli_suggest_text(const struct cli_suggest *s, char buf[96]);
 
-/* ---- interruption (main.c) ---------------------------------------------------------------------- */
+/* ---- interruption (main.c) -------------------------------------------------------------- */
 
 bool cli_interrupted(void);
-void cli_guard_stdin(void); /* from now on a signal ends reads of standard input */
-void cli_forward_signals(int pid); /* 0: no longer */
+void cli_guard_stdin(void);               /* from now on a signal ends reads of standard input */
+void cli_forward_signals(int pid);        /* 0: no longer */
 int cli_sleep(struct cli *c, int64_t ns); /* 0, or CLI_INTERRUPTED */
 
-/* ---- output (output.c) -------------------------------------------------------------------------- */
+/* ---- output (output.c) ------------------------------------------------------------------ */
 
 struct cli_out {
 	struct ipk_buf buf;
@@ -216,7 +217,8 @@ void cli_put(struct cli *c, const void *data, size_t len);
 void cli_puts(struct cli *c, const char *text);
 void cli_printf(struct cli *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void cli_name(struct cli *c, const char *name); /* escaped on a terminal */
-void cli_end_record(struct cli *c); /* a line is complete: flushed now on a terminal, else by block */
+void cli_end_record(
+	struct cli *c);       /* a line is complete: flushed now on a terminal, else by block */
 int cli_flush(struct cli *c); /* 0 or -errno */
 int cli_flush_status(struct cli *c); /* 0 or an exit status, said once */
 bool cli_colored(const struct cli *c);
@@ -242,7 +244,7 @@ void cli_json_u64(struct ipk_buf *b, const char *name, uint64_t val);
 void cli_json_bool(struct ipk_buf *b, const char *name, bool val);
 void cli_json_str(struct ipk_buf *b, const char *name, const char *val); /* NULL: null */
 
-/* ---- tables (table.c) --------------------------------------------------------------------------- */
+/* ---- tables (table.c) ------------------------------------------------------------------- */
 
 #define CLI_COL_RIGHT 1u
 #define CLI_COL_LONG 2u /* shown with -l, or by -o */
@@ -264,11 +266,12 @@ struct cli_table {
 	const struct cli_column *col;
 	unsigned ncols;
 	unsigned shown[CLI_COL_MAX], nshown;
-	bool sort; /* by the first column */
+	bool sort;             /* by the first column */
 	struct cli_cell *cell; /* ncols for each row */
 	size_t nrows, cap;
 };
-int cli_table_begin(struct cli_table *t, struct cli *c, const struct cli_column *col, unsigned ncols);
+int cli_table_begin(struct cli_table *t, struct cli *c, const struct cli_column *col,
+		    unsigned ncols);
 int cli_table_row(struct cli_table *t); /* a new row of nulls; 0 or an exit status */
 void cli_cell_str(struct cli_table *t, unsigned col, const char *val);
 void cli_cell_u64(struct cli_table *t, unsigned col, uint64_t val);
@@ -277,12 +280,12 @@ void cli_cell_bool(struct cli_table *t, unsigned col, bool val);
 void cli_table_end(struct cli_table *t); /* prints and frees */
 void cli_table_free(struct cli_table *t);
 
-/* ---- what a REF names (object.c) ---------------------------------------------------------------- */
+/* ---- what a REF names (object.c) -------------------------------------------------------- */
 
 struct cli_object {
 	struct ipk_ref ref;
 	struct ipk_view *view; /* NULL: not opened */
-	bool found; /* o is filled */
+	bool found;            /* o is filled */
 	struct ipk_object_view o;
 	const struct ipk_kind *kind; /* NULL: unknown to this program */
 	struct ipk_type *type, *key_type;
@@ -290,8 +293,8 @@ struct cli_object {
 	void *handle;
 };
 #define CLI_REF_SEGMENT 1u /* SEG alone is right */
-#define CLI_REF_OBJECT 2u /* SEG/OBJ is right */
-#define CLI_REF_KEY 4u /* SEG/OBJ/KEY is right */
+#define CLI_REF_OBJECT 2u  /* SEG/OBJ is right */
+#define CLI_REF_KEY 4u     /* SEG/OBJ/KEY is right */
 /* Parses text and opens what it names for reading. allowed: what shapes the verb takes. */
 int cli_open(struct cli *c, const char *text, unsigned allowed, struct cli_object *ret_ob);
 /* Parses only, and checks the shape. */
@@ -310,7 +313,7 @@ const char *cli_kind_name(uint16_t id, char buf[24]);
 /* Fields of a segment or an object, in the order in which show has them. */
 int cli_fields(struct cli_object *ob, struct ipk_visitor *v);
 
-/* ---- values in (input.c) ------------------------------------------------------------------------ */
+/* ---- values in (input.c) ---------------------------------------------------------------- */
 
 struct cli_input {
 	struct cli *c;
@@ -326,31 +329,34 @@ struct cli_input {
 	size_t start, end, cap;
 	bool eof;
 	uint64_t line; /* records read */
-	int error; /* to be reported when the values before it are gone */
+	int error;     /* to be reported when the values before it are gone */
 	struct ipk_error err;
 };
 int cli_input_words(struct cli_input *in, struct cli *c, const struct ipk_type *type, char **word,
 		    int n);
 /* One value: all that a file holds, in text without its last newline. */
-int cli_input_file(struct cli_input *in, struct cli *c, const struct ipk_type *type, const char *path);
+int cli_input_file(struct cli_input *in, struct cli *c, const struct ipk_type *type,
+		   const char *path);
 int cli_input_stream(struct cli_input *in, struct cli *c, const struct ipk_type *type, int fd);
 /* The next record's text without its end: 1, 0 at the end, <0. wait: may read. */
 int cli_input_record(struct cli_input *in, bool wait, const char **ret_text, size_t *ret_len);
 int cli_input_next(struct cli_input *in, struct ipk_item *item, int max, struct ipk_error *err);
 void cli_input_free(struct cli_input *in);
 
-/* ---- running an operation (op.c, run.c) ---------------------------------------------------------- */
+/* ---- running an operation (op.c, run.c)
+ * ---------------------------------------------------------- */
 
 /* What the library's callbacks need: call->tool. */
 struct cli_tool {
 	struct cli *c;
 	struct cli_object *ob;
 	struct cli_input *in; /* NULL: the operation takes no values */
-	bool command; /* flush runs c->tail with what was emitted as its input */
-	int status; /* CMD's */
+	bool command;         /* flush runs c->tail with what was emitted as its input */
+	int status;           /* CMD's */
 	bool ran;
 };
-/* Fills call for op on the attached ob: arguments, key, callbacks. words: after REF. Free call->arg. */
+/* Fills call for op on the attached ob: arguments, key, callbacks. words: after REF. Free
+ * call->arg. */
 int cli_call(struct cli_tool *t, const struct ipk_op *op, char **word, int n, struct ipk_call *call,
 	     int *ret_used);
 /* Says what a run came to. asked: how many values there were to go in, 0: unknown or none. */
@@ -366,7 +372,13 @@ int cli_known_kind(struct cli *c, const struct cli_object *ob);
 /* Runs argv with input on its standard input (NULL: ours); returns its status as env(1) does. */
 int cli_run_command(struct cli *c, char **argv, const void *input, size_t len);
 
-/* Calls fn for each member of a JSON object, with the texts as they stand. 0, -EINVAL, or what fn said. */
+/* dump.c: to c->out, bare: an object without items too; from fd, fresh: it must not be there yet.
+ */
+int cli_dump_object(struct cli *c, const char *text, bool bare);
+int cli_load_object(struct cli *c, const char *text, int fd, bool fresh);
+
+/* Calls fn for each member of a JSON object, with the texts as they stand. 0, -EINVAL, or what fn
+ * said. */
 int cli_members(const char *text, size_t len,
 		int (*fn)(void *arg, const char *key, size_t klen, const char *val, size_t vlen),
 		void *arg);

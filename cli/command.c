@@ -14,8 +14,11 @@ const struct cli_command cli_commands[] = {
 		.args = "SEG | SEG/OBJ KIND [OPTIONS]",
 		.summary = "make a segment, or an object in one",
 		.example = "ipcctl new -P trading/orders queue --type '{u32 id; f64 px}' --cap 256",
-		.options = "size max mode group huge numa sparse prefault lock if-absent parents key",
-		.min = 1, .max = 2, .exec = cli_new,
+		.options =
+			"size max mode group huge numa sparse prefault lock if-absent parents key",
+		.min = 1,
+		.max = 2,
+		.exec = cli_new,
 	},
 	{
 		.name = "rm",
@@ -23,14 +26,18 @@ const struct cli_command cli_commands[] = {
 		.summary = "remove segments, objects or a map's keys",
 		.example = "ipcctl rm S/x",
 		.options = "dry-run",
-		.min = 1, .max = -1, .exec = cli_rm,
+		.min = 1,
+		.max = -1,
+		.exec = cli_rm,
 	},
 	{
 		.name = "grow",
 		.args = "SEG SIZE",
 		.summary = "grow a segment to at least SIZE now",
 		.example = "ipcctl grow S 2MiB",
-		.min = 2, .max = 2, .exec = cli_grow,
+		.min = 2,
+		.max = 2,
+		.exec = cli_grow,
 	},
 	{
 		.name = "ls",
@@ -38,21 +45,27 @@ const struct cli_command cli_commands[] = {
 		.summary = "list segments, the objects of one, or the items of an object",
 		.example = "ipcctl ls S -l",
 		.options = "long",
-		.min = 0, .max = 1, .exec = cli_ls,
+		.min = 0,
+		.max = 1,
+		.exec = cli_ls,
 	},
 	{
 		.name = "tree",
 		.args = "[SEG]",
 		.summary = "draw segments and their objects",
 		.example = "ipcctl tree",
-		.min = 0, .max = 1, .exec = cli_tree,
+		.min = 0,
+		.max = 1,
+		.exec = cli_tree,
 	},
 	{
 		.name = "show",
 		.args = "REF",
 		.summary = "all fields of a segment, an object or an item",
 		.example = "ipcctl show S/x",
-		.min = 1, .max = 1, .exec = cli_show,
+		.min = 1,
+		.max = 1,
+		.exec = cli_show,
 	},
 	{
 		.name = "get",
@@ -60,7 +73,9 @@ const struct cli_command cli_commands[] = {
 		.summary = "print a value, a range of an array, or a whole map or array",
 		.example = "ipcctl new -P S/a array --cap 4; ipcctl get S/a/0..2",
 		.options = "meta",
-		.min = 1, .max = 1, .exec = cli_get,
+		.min = 1,
+		.max = 1,
+		.exec = cli_get,
 	},
 	{
 		.name = "peek",
@@ -68,7 +83,9 @@ const struct cli_command cli_commands[] = {
 		.summary = "print what pop would give, and leave it there",
 		.example = "ipcctl new -P S/q queue; ipcctl push S/q one two; ipcctl peek S/q -n 2",
 		.options = "count meta",
-		.min = 1, .max = 1, .exec = cli_peek,
+		.min = 1,
+		.max = 1,
+		.exec = cli_peek,
 	},
 	{
 		.name = "drain",
@@ -76,49 +93,64 @@ const struct cli_command cli_commands[] = {
 		.summary = "pop all that is there now",
 		.example = "ipcctl new -P S/q queue; ipcctl push S/q one two; ipcctl drain S/q",
 		.options = "count meta",
-		.min = 1, .max = 1, .exec = cli_drain,
+		.min = 1,
+		.max = 1,
+		.exec = cli_drain,
 	},
 	{
 		.name = "keys",
 		.args = "SEG/OBJ",
 		.summary = "print the keys of a map, a line each",
 		.example = "ipcctl new -P S/m map; ipcctl set S/m/a 1; ipcctl keys S/m",
-		.min = 1, .max = 1, .exec = cli_keys,
+		.min = 1,
+		.max = 1,
+		.exec = cli_keys,
 	},
 	{
 		.name = "has",
 		.args = "SEG/OBJ VALUE | SEG/OBJ/KEY",
 		.summary = "true and exit 0 when it is there, false and exit 1 when not",
 		.example = "ipcctl new -P S/m map; ipcctl set S/m/a 1; ipcctl has S/m a",
-		.min = 1, .max = 2, .exec = cli_has,
+		.min = 1,
+		.max = 2,
+		.exec = cli_has,
 	},
 	{
 		.name = "dump",
 		.args = "SEG/OBJ",
 		.summary = "all values as JSON lines under a header with the schema",
 		.example = "ipcctl new -P S/q queue; ipcctl push S/q one; ipcctl dump S/q",
-		.min = 1, .max = 1, .exec = cli_dump,
+		.min = 1,
+		.max = 1,
+		.exec = cli_dump,
 	},
 	{
 		.name = "load",
 		.args = "SEG/OBJ",
 		.summary = "put in what dump wrote, from standard input; makes a missing object",
-		.example = "ipcctl new -P S/q queue; ipcctl push S/q one; ipcctl dump S/q | ipcctl load S/r",
-		.min = 1, .max = 1, .exec = cli_load,
+		.example = "ipcctl new -P S/q queue; ipcctl push S/q one; ipcctl dump S/q | ipcctl "
+			   "load S/r",
+		.min = 1,
+		.max = 1,
+		.exec = cli_load,
 	},
 	{
 		.name = "mv",
 		.args = "REF NAME",
 		.summary = "rename a segment or an object",
 		.example = "ipcctl new -P S/a array; ipcctl mv S/a b",
-		.min = 2, .max = 2, .exec = cli_mv,
+		.min = 2,
+		.max = 2,
+		.exec = cli_mv,
 	},
 	{
 		.name = "cp",
 		.args = "REF REF",
 		.summary = "copy an object, or a segment, to a new name",
 		.example = "ipcctl new -P S/q queue; ipcctl push S/q one; ipcctl cp S/q S/r",
-		.min = 2, .max = 2, .exec = cli_cp,
+		.min = 2,
+		.max = 2,
+		.exec = cli_cp,
 	},
 	{
 		.name = "wait",
@@ -126,7 +158,9 @@ const struct cli_command cli_commands[] = {
 		.summary = "wait until a field of show has a value, or until something exists",
 		.example = "ipcctl new -P S/q queue; ipcctl wait S/q --for 'used<10' -t 1s",
 		.options = "for exists",
-		.min = 1, .max = 1, .exec = cli_wait,
+		.min = 1,
+		.max = 1,
+		.exec = cli_wait,
 	},
 	{
 		.name = "who",
@@ -134,7 +168,9 @@ const struct cli_command cli_commands[] = {
 		.summary = "who is attached, or who holds and waits for an object",
 		.example = "ipcctl who S",
 		.options = "long",
-		.min = 1, .max = 1, .exec = cli_who,
+		.min = 1,
+		.max = 1,
+		.exec = cli_who,
 	},
 	{
 		.name = "stat",
@@ -142,14 +178,18 @@ const struct cli_command cli_commands[] = {
 		.summary = "counters and positions, again each -i",
 		.example = "ipcctl new -P S/q queue; ipcctl stat S/q",
 		.options = "interval count",
-		.min = 1, .max = 1, .exec = cli_stat,
+		.min = 1,
+		.max = 1,
+		.exec = cli_stat,
 	},
 	{
 		.name = "fsck",
 		.args = "SEG[/OBJ]",
 		.summary = "check all structures; silent and exit 0 when all is well",
 		.example = "ipcctl fsck S",
-		.min = 1, .max = 1, .exec = cli_fsck,
+		.min = 1,
+		.max = 1,
+		.exec = cli_fsck,
 	},
 	{
 		.name = "gc",
@@ -157,7 +197,9 @@ const struct cli_command cli_commands[] = {
 		.summary = "clear what dead processes left, in every segment",
 		.example = "ipcctl gc --dry-run",
 		.options = "dry-run",
-		.min = 0, .max = 0, .exec = cli_gc,
+		.min = 0,
+		.max = 0,
+		.exec = cli_gc,
 	},
 	{
 		.name = "hexdump",
@@ -165,14 +207,19 @@ const struct cli_command cli_commands[] = {
 		.summary = "the bytes of a segment or an object",
 		.example = "ipcctl new -P S/a array --cap 4; ipcctl hexdump S/a --typed",
 		.options = "typed",
-		.min = 1, .max = 1, .exec = cli_hexdump,
+		.min = 1,
+		.max = 1,
+		.exec = cli_hexdump,
 	},
 	{
 		.name = "batch",
 		.args = "FILE|-",
-		.summary = "run commands from a file, quoted as in a shell; goes on after a failure",
+		.summary =
+			"run commands from a file, quoted as in a shell; goes on after a failure",
 		.example = "printf 'new -P S/q queue\\npush S/q one\\n' | ipcctl batch -",
-		.min = 1, .max = 1, .exec = cli_batch,
+		.min = 1,
+		.max = 1,
+		.exec = cli_batch,
 	},
 	{
 		.name = "mount",
@@ -180,43 +227,56 @@ const struct cli_command cli_commands[] = {
 		.summary = "show all segments as files in DIR; see ipcfs(1)",
 		.example = "ipcctl mount ~/ipc",
 		.options = "rw allow-other",
-		.min = 1, .max = 1, .exec = cli_mount,
+		.min = 1,
+		.max = 1,
+		.exec = cli_mount,
 	},
 	{
 		.name = "umount",
 		.args = "DIR",
 		.summary = "end a mount",
 		.example = "ipcctl umount ~/ipc",
-		.min = 1, .max = 1, .exec = cli_umount,
+		.min = 1,
+		.max = 1,
+		.exec = cli_umount,
 	},
 	{
 		.name = "help",
 		.args = "[VERB|KIND]",
 		.summary = "how to use a verb, or what a kind is and does",
 		.example = "ipcctl help queue",
-		.min = 0, .max = 1, .exec = cli_help,
+		.min = 0,
+		.max = 1,
+		.exec = cli_help,
 	},
 	{
 		.name = "schema",
 		.args = "",
 		.summary = "all verbs, options, kinds and exit statuses as JSON",
 		.example = "ipcctl schema",
-		.min = 0, .max = 0, .exec = cli_schema,
+		.min = 0,
+		.max = 0,
+		.exec = cli_schema,
 	},
 	{
 		.name = "completion",
 		.args = "bash|zsh|fish",
 		.summary = "print a completion script for a shell",
 		.example = "ipcctl completion bash",
-		.min = 1, .max = 1, .exec = cli_completion,
+		.min = 1,
+		.max = 1,
+		.exec = cli_completion,
 	},
 	{
 		.name = "complete",
 		.args = "-- WORD...",
 		.summary = "print what the last word may become",
-		.min = 0, .max = -1, .hidden = true, .exec = cli_complete,
+		.min = 0,
+		.max = -1,
+		.hidden = true,
+		.exec = cli_complete,
 	},
-	{ 0 },
+	{0},
 };
 
 const struct cli_command *cli_command(const char *name)
@@ -229,7 +289,7 @@ const struct cli_command *cli_command(const char *name)
 	return NULL;
 }
 
-/* ---- commands of the kinds ---------------------------------------------------------------------- */
+/* ---- commands of the kinds -------------------------------------------------------------- */
 
 static void usage_of(const struct ipk_op *op, char *buf, size_t size)
 {
@@ -239,19 +299,22 @@ static void usage_of(const struct ipk_op *op, char *buf, size_t size)
 
 	at = (size_t)snprintf(buf, size, "SEG/OBJ%s", op->flags & IPK_OP_KEY ? "/KEY" : "");
 	for (arg = op->args; arg && arg->type != IPK_ARG_END; arg++) {
-		const char *value = arg->type == IPK_ARG_FLAG ? "" :
-				    arg->type == IPK_ARG_WORD ? arg->words :
-				    arg->type == IPK_ARG_VALUE ? "VALUE" :
-				    arg->type == IPK_ARG_TEXT ? "TEXT" : "N";
+		const char *value = arg->type == IPK_ARG_FLAG    ? ""
+				    : arg->type == IPK_ARG_WORD  ? arg->words
+				    : arg->type == IPK_ARG_VALUE ? "VALUE"
+				    : arg->type == IPK_ARG_TEXT  ? "TEXT"
+								 : "N";
 		unsigned i;
 
 		for (i = 0; arg->name[i] && i + 1 < sizeof(name); i++)
-			name[i] = (char)(arg->name[i] - (arg->name[i] >= 'a' && arg->name[i] <= 'z' ? 32 : 0));
+			name[i] = (char)(arg->name[i] -
+					 (arg->name[i] >= 'a' && arg->name[i] <= 'z' ? 32 : 0));
 		name[i] = '\0';
 		if (at >= size)
 			return;
 		if (arg->positional)
-			at += (size_t)snprintf(buf + at, size - at, arg->value ? " [%s]" : " %s", name);
+			at += (size_t)snprintf(buf + at, size - at, arg->value ? " [%s]" : " %s",
+					       name);
 		else
 			at += (size_t)snprintf(buf + at, size - at, " [--%s%s%s]", arg->name,
 					       *value ? " " : "", value);
@@ -293,9 +356,15 @@ const struct cli_command *cli_op_command(const char *verb)
 		 flags & IPK_OP_COUNT && flags & IPK_OP_CONSUME ? "follow " : "",
 		 flags & IPK_OP_OUT ? "meta " : "", flags & IPK_OP_IN ? "value-file" : "");
 	cmd = (struct cli_command){
-		.name = first->name, .args = args, .summary = first->summary,
-		.example = first->example, .options = options, .min = 1, .max = -1,
-		.tail = flags & IPK_OP_CMD, .exec = cli_op,
+		.name = first->name,
+		.args = args,
+		.summary = first->summary,
+		.example = first->example,
+		.options = options,
+		.min = 1,
+		.max = -1,
+		.tail = flags & IPK_OP_CMD,
+		.exec = cli_op,
 	};
 	return &cmd;
 }

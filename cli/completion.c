@@ -12,31 +12,32 @@
 static const char bash[] =
 	"_ipcctl() {\n"
 	"	local cur=${COMP_WORDS[COMP_CWORD]} IFS=$'\\n'\n"
-	"	COMPREPLY=($(\"${COMP_WORDS[0]}\" complete -- \"${COMP_WORDS[@]:1:COMP_CWORD}\" 2>/dev/null))\n"
+	"	COMPREPLY=($(\"${COMP_WORDS[0]}\" complete -- \"${COMP_WORDS[@]:1:COMP_CWORD}\" "
+	"2>/dev/null))\n"
 	"	[[ ${#COMPREPLY[@]} -eq 1 && ${COMPREPLY[0]} == */ ]] && compopt -o nospace\n"
 	"	[[ ${#COMPREPLY[@]} -gt 0 || $cur != [./]* ]] || compopt -o default\n"
 	"}\n"
 	"complete -F _ipcctl ipcctl\n";
 
-static const char zsh[] =
-	"#compdef ipcctl\n"
-	"_ipcctl() {\n"
-	"	local -a all dirs rest\n"
-	"	all=(\"${(@f)$(${words[1]} complete -- \"${(@)words[2,CURRENT]}\" 2>/dev/null)}\")\n"
-	"	dirs=(${(M)all:#*/})\n"
-	"	rest=(${all:#*/})\n"
-	"	(( $#dirs )) && compadd -Q -S '' -a dirs\n"
-	"	(( $#rest )) && compadd -Q -a rest\n"
-	"	(( $#dirs + $#rest )) || _files\n"
-	"}\n"
-	"if [ \"$funcstack[1]\" = _ipcctl ]; then _ipcctl \"$@\"; else compdef _ipcctl ipcctl; fi\n";
+static const char zsh[] = "#compdef ipcctl\n"
+			  "_ipcctl() {\n"
+			  "	local -a all dirs rest\n"
+			  "	all=(\"${(@f)$(${words[1]} complete -- \"${(@)words[2,CURRENT]}\" "
+			  "2>/dev/null)}\")\n"
+			  "	dirs=(${(M)all:#*/})\n"
+			  "	rest=(${all:#*/})\n"
+			  "	(( $#dirs )) && compadd -Q -S '' -a dirs\n"
+			  "	(( $#rest )) && compadd -Q -a rest\n"
+			  "	(( $#dirs + $#rest )) || _files\n"
+			  "}\n"
+			  "if [ \"$funcstack[1]\" = _ipcctl ]; then _ipcctl \"$@\"; else compdef "
+			  "_ipcctl ipcctl; fi\n";
 
-static const char fish[] =
-	"function __ipcctl_complete\n"
-	"	set -l words (commandline -opc) (commandline -ct)\n"
-	"	$words[1] complete -- $words[2..-1] 2>/dev/null\n"
-	"end\n"
-	"complete -c ipcctl -f -a '(__ipcctl_complete)'\n";
+static const char fish[] = "function __ipcctl_complete\n"
+			   "	set -l words (commandline -opc) (commandline -ct)\n"
+			   "	$words[1] complete -- $words[2..-1] 2>/dev/null\n"
+			   "end\n"
+			   "complete -c ipcctl -f -a '(__ipcctl_complete)'\n";
 
 int cli_completion(struct cli *c)
 {
@@ -54,11 +55,11 @@ int cli_completion(struct cli *c)
 	return 0;
 }
 
-/* ---- complete ----------------------------------------------------------------------------------- */
+/* ---- complete --------------------------------------------------------------------------- */
 
 struct offer {
 	struct cli *c;
-	const char *word; /* what was typed so far */
+	const char *word;   /* what was typed so far */
 	const char *prefix; /* of every offer, "SEG/" */
 	const char *end;
 };
@@ -95,7 +96,7 @@ struct key_offer {
 static int offer_key(void *arg, const struct ipk_item *item)
 {
 	struct key_offer *k = arg;
-	struct ipk_buf b = { 0 };
+	struct ipk_buf b = {0};
 
 	if (!k->left--)
 		return 1;
@@ -108,8 +109,8 @@ static int offer_key(void *arg, const struct ipk_item *item)
 
 static void complete_keys(struct cli *c, const char *word, struct cli_object *ob)
 {
-	struct key_offer k = { .o = { .c = c, .word = word, .end = "" }, .type = ob->key_type,
-			       .left = 10000 };
+	struct key_offer k = {
+		.o = {.c = c, .word = word, .end = ""}, .type = ob->key_type, .left = 10000};
 	char prefix[4200];
 
 	if (!ob->kind || !(ob->kind->flags & IPK_KIND_KEYED) || !ob->kind->items || !ob->key_type)
@@ -121,9 +122,9 @@ static void complete_keys(struct cli *c, const char *word, struct cli_object *ob
 
 static void complete_ref(struct cli *c, const char *word)
 {
-	struct offer o = { .c = c, .word = word, .prefix = "", .end = "" };
+	struct offer o = {.c = c, .word = word, .prefix = "", .end = ""};
 	const char *slash = strchr(word, '/');
-	struct cli_object ob = { 0 };
+	struct cli_object ob = {0};
 	char segment[80], **names;
 	size_t n, i;
 
@@ -164,7 +165,7 @@ static void complete_args(struct offer *o, const struct ipk_arg *arg)
 
 static void complete_option(struct cli *c, const char *word, const struct cli_command *cmd)
 {
-	struct offer o = { .c = c, .word = word, .prefix = "--", .end = "" };
+	struct offer o = {.c = c, .word = word, .prefix = "--", .end = ""};
 	const struct cli_option *opt;
 	int k;
 
@@ -183,7 +184,7 @@ static void complete_option(struct cli *c, const char *word, const struct cli_co
 
 static void complete_verb(struct cli *c, const char *word)
 {
-	struct offer o = { .c = c, .word = word, .prefix = "", .end = "" };
+	struct offer o = {.c = c, .word = word, .prefix = "", .end = ""};
 	const struct cli_command *cmd;
 
 	for (cmd = cli_commands; cmd->name; cmd++)
@@ -194,7 +195,7 @@ static void complete_verb(struct cli *c, const char *word)
 
 static void complete_word(struct cli *c, const char *verb, int at, const char *word)
 {
-	struct offer o = { .c = c, .word = word, .prefix = "", .end = "" };
+	struct offer o = {.c = c, .word = word, .prefix = "", .end = ""};
 	bool help = !strcmp(verb, "help");
 	int k;
 

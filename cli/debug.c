@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Who is there, is it well, and what do the bytes say: who stat fsck gc hexdump. */
+/* Who is there, and is it well: who stat fsck gc. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,20 +7,20 @@
 
 #include "cli.h"
 
-/* ---- who ---------------------------------------------------------------------------------------- */
+/* ---- who -------------------------------------------------------------------------------- */
 
 enum { PID, START, COMM, ROLE, SINCE, ALIVE, COUNT, TID, SLOT, STATE, WHO_COLUMNS };
 static const struct cli_column who_columns[WHO_COLUMNS] = {
-	[PID] = { "PID", CLI_COL_RIGHT },
-	[START] = { "START", CLI_COL_RIGHT },
-	[COMM] = { "COMM", 0 },
-	[ROLE] = { "ROLE", 0 },
-	[SINCE] = { "SINCE", 0 },
-	[ALIVE] = { "ALIVE", 0 },
-	[COUNT] = { "COUNT", CLI_COL_RIGHT | CLI_COL_LONG },
-	[TID] = { "TID", CLI_COL_RIGHT | CLI_COL_LONG },
-	[SLOT] = { "SLOT", CLI_COL_RIGHT | CLI_COL_LONG },
-	[STATE] = { "STATE", CLI_COL_LONG },
+	[PID] = {"PID", CLI_COL_RIGHT},
+	[START] = {"START", CLI_COL_RIGHT},
+	[COMM] = {"COMM", 0},
+	[ROLE] = {"ROLE", 0},
+	[SINCE] = {"SINCE", 0},
+	[ALIVE] = {"ALIVE", 0},
+	[COUNT] = {"COUNT", CLI_COL_RIGHT | CLI_COL_LONG},
+	[TID] = {"TID", CLI_COL_RIGHT | CLI_COL_LONG},
+	[SLOT] = {"SLOT", CLI_COL_RIGHT | CLI_COL_LONG},
+	[STATE] = {"STATE", CLI_COL_LONG},
 };
 
 static int who_row(struct cli_table *t, const struct ipk_participant_info *p, const char *role,
@@ -62,7 +62,7 @@ static int who_holder(void *arg, const struct ipk_participant_info *p, const cha
 
 int cli_who(struct cli *c)
 {
-	struct cli_table t = { 0 };
+	struct cli_table t = {0};
 	struct cli_object ob;
 	int r = cli_open(c, c->word[0], CLI_REF_SEGMENT | CLI_REF_OBJECT, &ob);
 
@@ -90,7 +90,7 @@ int cli_who(struct cli *c)
 	return r;
 }
 
-/* ---- stat --------------------------------------------------------------------------------------- */
+/* ---- stat ------------------------------------------------------------------------------- */
 
 static int stat_once(struct cli *c, struct cli_object *ob)
 {
@@ -142,7 +142,7 @@ int cli_stat(struct cli *c)
 	return r;
 }
 
-/* ---- fsck --------------------------------------------------------------------------------------- */
+/* ---- fsck ------------------------------------------------------------------------------- */
 
 struct findings {
 	struct cli *c;
@@ -153,7 +153,7 @@ struct findings {
 static void print_finding(void *arg, const char *where, const char *what)
 {
 	struct findings *f = arg;
-	struct ipk_buf b = { 0 };
+	struct ipk_buf b = {0};
 	size_t len = f->object ? strlen(f->object) : 0;
 
 	if (f->object && (strncmp(where, f->object, len) || (where[len] && where[len] != '/')))
@@ -178,9 +178,9 @@ static void print_finding(void *arg, const char *where, const char *what)
 
 int cli_fsck(struct cli *c)
 {
-	struct findings f = { .c = c };
-	struct ipk_error err = { 0 };
-	struct cli_object ob = { 0 };
+	struct findings f = {.c = c};
+	struct ipk_error err = {0};
+	struct cli_object ob = {0};
 	char *object;
 	int r = cli_ref(c, c->word[0], CLI_REF_SEGMENT | CLI_REF_OBJECT, &ob.ref);
 
@@ -201,14 +201,15 @@ int cli_fsck(struct cli *c)
 	if (r < 0)
 		r = cli_fail_code(c, r, &err);
 	else if (object && f.n == 0 && cli_find(&ob, &err) == -ENOENT)
-		r = cli_fail(c, CLI_ABSENT, -ENOENT, "no object \"%s\" in %s", object, ob.ref.segment);
+		r = cli_fail(c, CLI_ABSENT, -ENOENT, "no object \"%s\" in %s", object,
+			     ob.ref.segment);
 	else
 		r = f.n ? CLI_NO : CLI_DONE;
 	cli_close(&ob);
 	return r;
 }
 
-/* ---- gc ----------------------------------------------------------------------------------------- */
+/* ---- gc --------------------------------------------------------------------------------- */
 
 struct dead {
 	struct cli *c;
@@ -219,7 +220,7 @@ struct dead {
 static int say_dead(void *arg, const struct ipk_participant_info *p)
 {
 	struct dead *d = arg;
-	struct ipk_buf b = { 0 };
+	struct ipk_buf b = {0};
 
 	if (p->alive)
 		return 0;
@@ -246,10 +247,10 @@ static int say_dead(void *arg, const struct ipk_participant_info *p)
 
 static int gc_segment(struct cli *c, const char *name)
 {
-	struct dead d = { .c = c, .segment = name };
+	struct dead d = {.c = c, .segment = name};
 	struct ipk_segment *seg = NULL;
 	struct ipk_view *view = NULL;
-	struct ipk_error err = { 0 };
+	struct ipk_error err = {0};
 	int r = ipk_view_open(name, &view, &err);
 
 	if (r == -ENOENT)
@@ -287,214 +288,4 @@ int cli_gc(struct cli *c)
 	}
 	cli_names_free(names, n);
 	return first;
-}
-
-/* ---- hexdump ------------------------------------------------------------------------------------ */
-
-/* As hexdump -C: rows that repeat are one star. */
-static int hex_rows(struct cli *c, struct ipk_view *view, uint64_t from, uint64_t size)
-{
-	unsigned char row[16], last[16];
-	bool star = false;
-	uint64_t off;
-	unsigned i, n;
-	int r;
-
-	for (off = from; off < from + size; off += n) {
-		n = size - (off - from) < 16 ? (unsigned)(size - (off - from)) : 16;
-		r = ipk_view_read(view, off, row, n);
-		if (r < 0)
-			return r;
-		if (off > from && n == 16 && !memcmp(row, last, 16)) {
-			if (!star)
-				cli_puts(c, "*\n");
-			star = true;
-			continue;
-		}
-		star = false;
-		memcpy(last, row, n);
-		cli_printf(c, "%08llx ", (unsigned long long)off);
-		for (i = 0; i < 16; i++) {
-			if (i < n)
-				cli_printf(c, "%s%02x", i == 8 ? "  " : " ", row[i]);
-			else
-				cli_puts(c, i == 8 ? "    " : "   ");
-		}
-		cli_puts(c, "  |");
-		for (i = 0; i < n; i++)
-			cli_printf(c, "%c", row[i] >= ' ' && row[i] < 127 ? row[i] : '.');
-		cli_puts(c, "|\n");
-		cli_end_record(c);
-		if (c->out->error || cli_interrupted())
-			return -ECANCELED;
-	}
-	cli_printf(c, "%08llx\n", (unsigned long long)off);
-	return 0;
-}
-
-static int raw_bytes(struct cli *c, struct ipk_view *view, uint64_t from, uint64_t size)
-{
-	char block[4096];
-	uint64_t off, n = 0;
-	int r;
-
-	for (off = from; off < from + size; off += n) {
-		n = size - (off - from) < sizeof(block) ? size - (off - from) : sizeof(block);
-		r = ipk_view_read(view, off, block, n);
-		if (r < 0)
-			return r;
-		cli_put(c, block, n);
-		cli_end_record(c);
-		if (c->out->error || cli_interrupted())
-			return -ECANCELED;
-	}
-	return 0;
-}
-
-/* One JSON record for 16 bytes. */
-static int json_rows(struct cli *c, struct ipk_view *view, uint64_t from, uint64_t size)
-{
-	unsigned char row[16];
-	uint64_t off, n;
-	unsigned i;
-	int r;
-
-	for (off = from; off < from + size; off += n) {
-		struct ipk_buf b = { 0 };
-
-		n = size - (off - from) < 16 ? size - (off - from) : 16;
-		r = ipk_view_read(view, off, row, n);
-		if (r < 0)
-			return r;
-		ipk_buf_printf(&b, "{\"v\":1,\"offset\":%llu,\"hex\":\"", (unsigned long long)off);
-		for (i = 0; i < n; i++)
-			ipk_buf_printf(&b, "%02x", row[i]);
-		ipk_buf_str(&b, "\"}");
-		cli_json(c, b.data, b.len);
-		ipk_buf_free(&b);
-		if (c->out->error || cli_interrupted())
-			return -ECANCELED;
-	}
-	return 0;
-}
-
-struct typed {
-	struct cli *c;
-	struct cli_object *ob;
-};
-
-static int typed_item(void *arg, const struct ipk_item *item)
-{
-	struct typed *t = arg;
-	const unsigned char *data = item->data;
-	struct ipk_buf b = { 0 };
-	uint64_t i;
-
-	if (t->c->opt.json) {
-		ipk_render_item(&b, item, t->ob->type, t->ob->key_type, IPK_RENDER_META);
-		b.len -= b.len > 0; /* the brace */
-		ipk_buf_str(&b, ",\"hex\":\"");
-		for (i = 0; i < item->len; i++)
-			ipk_buf_printf(&b, "%02x", data[i]);
-		ipk_buf_str(&b, "\"}");
-		cli_json(t->c, b.data, b.len);
-		ipk_buf_free(&b);
-		return t->c->out->error || cli_interrupted() ? -ECANCELED : 0;
-	}
-	if (item->key && t->ob->key_type)
-		ipk_value_print(t->ob->key_type, item->key, item->key_len, IPK_VALUE_JSON, &b);
-	else
-		ipk_buf_printf(&b, "%llu", (unsigned long long)item->pos);
-	ipk_buf_printf(&b, "%s ", item->leased ? " leased" : "");
-	for (i = 0; i < item->len && i < 64; i++)
-		ipk_buf_printf(&b, "%02x", data[i]);
-	ipk_buf_str(&b, i < item->len ? ".. " : " ");
-	ipk_value_print(t->ob->type, item->data, item->len, IPK_VALUE_JSON, &b);
-	ipk_buf_str(&b, "\n");
-	cli_put(t->c, b.data, b.len);
-	cli_end_record(t->c);
-	ipk_buf_free(&b);
-	return t->c->out->error || cli_interrupted() ? -ECANCELED : 0;
-}
-
-static int typed_object(void *arg, const struct ipk_object_view *o)
-{
-	struct cli_table *t = arg;
-	char text[24];
-
-	if (cli_table_row(t))
-		return -ENOMEM;
-	cli_cell_u64(t, 0, o->off);
-	cli_cell_u64(t, 1, o->size);
-	cli_cell_str(t, 2, cli_kind_name(o->kind, text));
-	cli_cell_str(t, 3, o->name);
-	cli_cell_str(t, 4, o->type);
-	return 0;
-}
-
-static void typed_header(struct cli *c, const struct ipk_object_view *o)
-{
-	struct cli_record rec;
-	struct ipk_visitor *v = &rec.render.visitor;
-
-	cli_record_begin(&rec, c);
-	v->str(v, "name", o->name);
-	v->u64(v, "kind", o->kind);
-	v->u64(v, "version", o->version);
-	v->u64(v, "id", o->id);
-	v->str(v, "type", o->type);
-	v->u64(v, "offset", o->off);
-	v->u64(v, "bytes", o->size);
-	v->u64(v, "body", o->body);
-	v->u64(v, "body_bytes", o->body_size);
-	cli_record_end(&rec);
-}
-
-static int typed(struct cli *c, struct cli_object *ob)
-{
-	static const struct cli_column cols[] = { { "OFFSET", CLI_COL_RIGHT }, { "BYTES", CLI_COL_RIGHT },
-						  { "KIND", 0 }, { "NAME", 0 }, { "TYPE", 0 } };
-	struct typed arg = { c, ob };
-	struct cli_table t;
-	int r;
-
-	if (!ob->found) {
-		if (cli_table_begin(&t, c, cols, CLI_ARRAY_LEN(cols)))
-			return -EINVAL;
-		t.sort = true;
-		r = ipk_view_objects(ob->view, typed_object, &t);
-		cli_table_end(&t);
-		return r;
-	}
-	typed_header(c, &ob->o);
-	if (!ob->kind || !ob->kind->items)
-		return c->opt.json ? json_rows(c, ob->view, ob->o.body, ob->o.body_size) :
-				     hex_rows(c, ob->view, ob->o.body, ob->o.body_size);
-	return ob->kind->items(&ob->o, 0, UINT64_MAX, typed_item, &arg);
-}
-
-int cli_hexdump(struct cli *c)
-{
-	struct cli_object ob;
-	uint64_t from, size;
-	int r = cli_open(c, c->word[0], CLI_REF_SEGMENT | CLI_REF_OBJECT, &ob);
-
-	if (r)
-		return r;
-	from = ob.found ? ob.o.off : 0;
-	size = ob.found ? ob.o.size : ipk_view_size(ob.view);
-	if (cli_given(c, "typed"))
-		r = typed(c, &ob);
-	else if (c->opt.raw)
-		r = raw_bytes(c, ob.view, from, size);
-	else if (c->opt.json)
-		r = json_rows(c, ob.view, from, size);
-	else
-		r = hex_rows(c, ob.view, from, size);
-	if (c->out->error)
-		r = cli_flush_status(c);
-	else
-		r = r < 0 ? cli_fail_code(c, r, NULL) : 0;
-	cli_close(&ob);
-	return r;
 }

@@ -1,18 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * dump load cp: all that an object holds, as JSON lines under a header line with its schema. A map's
- * items are {"key":K,"value":V}, all others bare values.
+ * dump load: all that an object holds, as JSON lines under a header line with its schema. A
+ * map's items are {"key":K,"value":V}, all others bare values.
  */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "cli.h"
 
-/* ---- dump --------------------------------------------------------------------------------------- */
+/* ---- dump ------------------------------------------------------------------------------- */
 
 /* A creation parameter as text: it was kept in the object's opts as a number. */
 static void param(struct ipk_buf *b, const struct ipk_arg *spec, uint64_t val)
@@ -42,7 +41,7 @@ static void param(struct ipk_buf *b, const struct ipk_arg *spec, uint64_t val)
 static void header(struct cli *c, struct cli_object *ob)
 {
 	const struct ipk_arg *spec = ob->kind->params;
-	struct ipk_buf b = { 0 }, params = { 0 };
+	struct ipk_buf b = {0}, params = {0};
 	unsigned i;
 
 	for (i = 0; i < CLI_ARRAY_LEN(ob->o.opts) && spec && spec[i].type != IPK_ARG_END; i++)
@@ -85,12 +84,11 @@ static int holds_values(struct cli *c, struct cli_object *ob)
 	return cli_fail(c, CLI_WRONG, -EMEDIUMTYPE, "%s holds no values", cli_a_kind(ob, kind));
 }
 
-/* bare: an object without items is described all the same. */
-static int dump(struct cli *c, const char *text, bool bare)
+int cli_dump_object(struct cli *c, const char *text, bool bare)
 {
 	struct cli_options saved = c->opt;
 	struct cli_object ob;
-	struct dumper d = { c, &ob };
+	struct dumper d = {c, &ob};
 	int r = cli_open(c, text, CLI_REF_OBJECT, &ob);
 
 	if (r == 0)
@@ -114,10 +112,10 @@ static int dump(struct cli *c, const char *text, bool bare)
 
 int cli_dump(struct cli *c)
 {
-	return dump(c, c->word[0], false);
+	return cli_dump_object(c, c->word[0], false);
 }
 
-/* ---- reading a header --------------------------------------------------------------------------- */
+/* ---- reading a header ------------------------------------------------------------------- */
 
 struct dumped {
 	char *kind, *type, *key;
@@ -141,7 +139,7 @@ static void dumped_free(struct dumped *d)
 static char *unquoted(const char *text, size_t len)
 {
 	struct ipk_type *type = NULL;
-	struct ipk_buf b = { 0 };
+	struct ipk_buf b = {0};
 
 	if (ipk_type_parse("str", 3, &type, NULL) < 0)
 		return NULL;
@@ -195,7 +193,8 @@ static int read_header(struct cli *c, struct cli_input *in, struct dumped *d)
 	if (r < 0)
 		return cli_fail(c, cli_exit_of(r), r, "standard input: %s", ipk_strerror(r));
 	if (r == 0)
-		return cli_fail(c, CLI_WRONG, -EINVAL, "line 1: a dump begins with a header line, got nothing");
+		return cli_fail(c, CLI_WRONG, -EINVAL,
+				"line 1: a dump begins with a header line, got nothing");
 	r = cli_members(text, len, header_member, d);
 	if (r == 0 && d->kind && d->type)
 		return 0;
@@ -204,13 +203,13 @@ static int read_header(struct cli *c, struct cli_input *in, struct dumped *d)
 	return 1;
 }
 
-/* ---- load --------------------------------------------------------------------------------------- */
+/* ---- load ------------------------------------------------------------------------------- */
 
 /* Makes the object that d describes, unless it is there. */
 static int prepare(struct cli *c, struct cli_object *ob, struct dumped *d, bool fresh)
 {
 	struct ipk_segment *seg = NULL;
-	struct ipk_error err = { 0 };
+	struct ipk_error err = {0};
 	struct ipk_param param[34];
 	unsigned n = 0;
 	int r;
@@ -218,9 +217,9 @@ static int prepare(struct cli *c, struct cli_object *ob, struct dumped *d, bool 
 	r = ipk_segment_open(ob->ref.segment, IPK_READ | IPK_WRITE, &seg, &err);
 	if (r < 0)
 		return cli_fail_code(c, r, &err);
-	param[n++] = (struct ipk_param){ "type", d->type };
+	param[n++] = (struct ipk_param){"type", d->type};
 	if (d->key)
-		param[n++] = (struct ipk_param){ "key", d->key };
+		param[n++] = (struct ipk_param){"key", d->key};
 	memcpy(param + n, d->param, d->n * sizeof(*param));
 	r = ipk_object_new(seg, ob->ref.object, d->kind, param, n + d->n, &err);
 	ipk_segment_close(seg);
@@ -244,15 +243,15 @@ static int same_schema(struct cli *c, struct cli_object *ob, const struct dumped
 		return cli_fail(c, CLI_WRONG, -EMEDIUMTYPE, "its type is %s, the dump's is %s",
 				ob->o.type, d->type);
 	if (strcmp(key, d->key ? d->key : ""))
-		return cli_fail(c, CLI_WRONG, -EMEDIUMTYPE, "its key type is %s, the dump's is %s", key,
-				d->key ? d->key : "none");
+		return cli_fail(c, CLI_WRONG, -EMEDIUMTYPE, "its key type is %s, the dump's is %s",
+				key, d->key ? d->key : "none");
 	return 0;
 }
 
 /* The operation that puts values in, by what the kind is. */
 static int loading_op(struct cli *c, struct cli_object *ob, const struct ipk_op **ret_op)
 {
-	static const char *const verbs[] = { "load", "push", "add", "set" };
+	static const char *const verbs[] = {"load", "push", "add", "set"};
 	char kind[40];
 	unsigned i;
 
@@ -261,7 +260,8 @@ static int loading_op(struct cli *c, struct cli_object *ob, const struct ipk_op 
 		if (*ret_op && (*ret_op)->flags & IPK_OP_IN)
 			return 0;
 	}
-	return cli_fail(c, CLI_WRONG, -EMEDIUMTYPE, "nothing can be put into %s", cli_a_kind(ob, kind));
+	return cli_fail(c, CLI_WRONG, -EMEDIUMTYPE, "nothing can be put into %s",
+			cli_a_kind(ob, kind));
 }
 
 /* Values one after the other in a buffer, for operations with a KEY. */
@@ -296,7 +296,7 @@ static int set_one(struct loader *l, const char *key, size_t klen, const void *d
 {
 	int r;
 
-	l->one.item = (struct ipk_item){ .data = data, .len = len };
+	l->one.item = (struct ipk_item){.data = data, .len = len};
 	l->one.given = false;
 	l->call.key = key;
 	l->call.key_len = klen;
@@ -312,7 +312,7 @@ static int load_pair(struct loader *l, const char *text, size_t len)
 {
 	const char *key, *value;
 	size_t klen, vlen;
-	struct ipk_buf raw = { 0 };
+	struct ipk_buf raw = {0};
 	int r = cli_split_pair(text, len, &key, &klen, &value, &vlen);
 
 	if (r < 0)
@@ -322,7 +322,8 @@ static int load_pair(struct loader *l, const char *text, size_t len)
 	if (r == 0)
 		r = ipk_value_print(l->ob->key_type, raw.data, raw.len, 0, &l->key);
 	if (r == 0)
-		r = ipk_value_parse(l->ob->type, value, vlen, IPK_VALUE_JSON, &l->value, &l->call.err);
+		r = ipk_value_parse(l->ob->type, value, vlen, IPK_VALUE_JSON, &l->value,
+				    &l->call.err);
 	if (r == 0)
 		r = set_one(l, l->key.data ? l->key.data : "", l->key.len,
 			    l->value.data ? l->value.data : "", l->value.len);
@@ -337,7 +338,8 @@ static int load_index(struct loader *l, const char *text, size_t len)
 
 	l->value.len = 0;
 	r = ipk_value_parse(l->ob->type, text, len, IPK_VALUE_JSON, &l->value, &l->call.err);
-	return r < 0 ? r : set_one(l, key, (size_t)n, l->value.data ? l->value.data : "", l->value.len);
+	return r < 0 ? r
+		     : set_one(l, key, (size_t)n, l->value.data ? l->value.data : "", l->value.len);
 }
 
 static int load_lines(struct loader *l, struct cli_input *in)
@@ -357,7 +359,7 @@ static int load_lines(struct loader *l, struct cli_input *in)
 
 static int run_load(struct cli *c, struct cli_object *ob, struct cli_input *in)
 {
-	struct loader l = { .c = c, .ob = ob, .one.t = { .c = c, .ob = ob, .in = in } };
+	struct loader l = {.c = c, .ob = ob, .one.t = {.c = c, .ob = ob, .in = in}};
 	const char *what;
 	int r, used = 0, status;
 
@@ -380,10 +382,11 @@ static int run_load(struct cli *c, struct cli_object *ob, struct cli_input *in)
 	if (r < 0) {
 		what = l.call.err.text[0] ? l.call.err.text : ipk_strerror(r);
 		status = r == -EINVAL || in->error ? CLI_WRONG : cli_exit_of(r);
-		r = l.op->flags & IPK_OP_KEY || !in->error ?
-			    cli_fail(c, status, r, "line %llu: %s; %llu went in",
-				     (unsigned long long)in->line, what, (unsigned long long)l.n) :
-			    cli_fail(c, status, r, "%s; %llu went in", what, (unsigned long long)l.n);
+		r = l.op->flags & IPK_OP_KEY || !in->error
+			    ? cli_fail(c, status, r, "line %llu: %s; %llu went in",
+				       (unsigned long long)in->line, what, (unsigned long long)l.n)
+			    : cli_fail(c, status, r, "%s; %llu went in", what,
+				       (unsigned long long)l.n);
 	} else if (c->opt.verbose) {
 		cli_note(c, "load %s: %llu", c->ref, (unsigned long long)l.n);
 	}
@@ -393,12 +396,11 @@ static int run_load(struct cli *c, struct cli_object *ob, struct cli_input *in)
 	return r > 0 ? r : 0;
 }
 
-/* Reads a dump from fd into the object that text names; fresh: it must not be there yet. */
-static int load_from(struct cli *c, const char *text, int fd, bool fresh)
+int cli_load_object(struct cli *c, const char *text, int fd, bool fresh)
 {
-	struct cli_object ob = { 0 };
-	struct cli_input in = { .fd = -1 };
-	struct dumped d = { 0 };
+	struct cli_object ob = {0};
+	struct cli_input in = {.fd = -1};
+	struct dumped d = {0};
 	bool bare = false; /* values alone: for what exists, and is known */
 	int r = cli_ref(c, text, CLI_REF_OBJECT, &ob.ref);
 
@@ -408,12 +410,13 @@ static int load_from(struct cli *c, const char *text, int fd, bool fresh)
 	if (r == 0)
 		r = read_header(c, &in, &d);
 	if (r == 1) {
-		struct ipk_error err = { 0 };
+		struct ipk_error err = {0};
 
 		bare = true;
 		r = cli_find(&ob, &err);
 		if (r == -ENOENT)
-			r = cli_fail(c, CLI_WRONG, -EINVAL, "line 1: a dump begins with a header line: "
+			r = cli_fail(c, CLI_WRONG, -EINVAL,
+				     "line 1: a dump begins with a header line: "
 				     "{\"v\":1,\"dump\":..,\"kind\":..,\"type\":..}");
 		else if (r < 0)
 			r = cli_fail_code(c, r, &err);
@@ -438,88 +441,5 @@ static int load_from(struct cli *c, const char *text, int fd, bool fresh)
 
 int cli_load(struct cli *c)
 {
-	return load_from(c, c->word[0], STDIN_FILENO, false);
-}
-
-/* ---- cp ----------------------------------------------------------------------------------------- */
-
-static int copy_object(struct cli *c, const char *from, const char *to)
-{
-	struct cli_out file = { .fd = memfd_create("ipcctl-cp", MFD_CLOEXEC) }, *out = c->out;
-	int r;
-
-	if (file.fd < 0)
-		return cli_fail_code(c, -errno, NULL);
-	c->out = &file;
-	r = dump(c, from, true);
-	if (r == 0)
-		r = cli_flush_status(c);
-	c->out = out;
-	ipk_buf_free(&file.buf);
-	if (r == 0 && lseek(file.fd, 0, SEEK_SET) < 0)
-		r = cli_fail_code(c, -errno, NULL);
-	if (r == 0)
-		return load_from(c, to, file.fd, true); /* closes it */
-	close(file.fd);
-	return r;
-}
-
-struct copy {
-	struct cli *c;
-	const char *from, *to;
-	int status;
-};
-
-static int copy_each(void *arg, const struct ipk_object_view *o)
-{
-	struct copy *cp = arg;
-	char from[4200], to[4200];
-
-	snprintf(from, sizeof(from), "%s/%s", cp->from, o->name);
-	snprintf(to, sizeof(to), "%s/%s", cp->to, o->name);
-	cp->c->ref = from;
-	cp->status = copy_object(cp->c, from, to);
-	cp->c->ref = cp->from;
-	return cp->status ? 1 : 0;
-}
-
-static int copy_segment(struct cli *c, struct cli_object *ob, const char *to)
-{
-	struct ipk_segment_options options = IPK_SEGMENT_OPTIONS_INIT;
-	struct copy cp = { .c = c, .from = c->word[0], .to = to };
-	struct ipk_segment_info in;
-	struct ipk_error err = { 0 };
-	int r = ipk_view_info(ob->view, &in);
-
-	options.max = in.max;
-	options.mode = in.mode & 0777;
-	if (r == 0)
-		r = ipk_segment_create(to, &options, NULL, &err);
-	if (r == 0)
-		r = ipk_view_objects(ob->view, copy_each, &cp);
-	return r < 0 ? cli_fail_code(c, r, &err) : cp.status;
-}
-
-int cli_cp(struct cli *c)
-{
-	const char *to = c->word[1];
-	struct ipk_ref ref = { 0 };
-	char path[4200];
-	struct cli_object ob;
-	int r = cli_open(c, c->word[0], CLI_REF_SEGMENT | CLI_REF_OBJECT, &ob);
-
-	if (r == 0)
-		r = cli_ref(c, to, CLI_REF_SEGMENT | CLI_REF_OBJECT, &ref);
-	if (r == 0 && ref.object && !ob.ref.object)
-		r = cli_usage(c, "a segment cannot be copied into an object");
-	if (r == 0 && !ob.ref.object)
-		r = copy_segment(c, &ob, ref.segment);
-	else if (r == 0) {
-		snprintf(path, sizeof(path), "%s/%s", ref.segment,
-			 ref.object ? ref.object : ob.ref.object);
-		r = copy_object(c, c->word[0], path);
-	}
-	ipk_ref_free(&ref);
-	cli_close(&ob);
-	return r;
+	return cli_load_object(c, c->word[0], STDIN_FILENO, false);
 }

@@ -8,24 +8,24 @@
 #include "cli.h"
 
 const struct cli_exit_text cli_exits[] = {
-	{ CLI_DONE, "done" },
-	{ CLI_NO, "a negative answer (differs, absent, unhealthy)" },
-	{ CLI_USAGE, "usage" },
-	{ CLI_ABSENT, "no such segment, object or key" },
-	{ CLI_EXISTS, "exists, or a comparison failed" },
-	{ CLI_BLOCKED, "would block (full, empty, held)" },
-	{ CLI_WRONG, "wrong kind, type or value" },
-	{ CLI_CORRUPT, "corrupt, or a layout we cannot read" },
-	{ CLI_PERMISSION, "permission" },
-	{ CLI_OWNER_DIED, "owner died, state suspect" },
-	{ CLI_CLOSED, "closed, end of stream" },
-	{ CLI_SPACE, "no space, or a limit" },
-	{ CLI_BUG, "our bug" },
-	{ CLI_TIMEOUT, "timed out" },
-	{ CLI_CANNOT_RUN, "CMD cannot be run" },
-	{ CLI_NOT_FOUND, "CMD was not found" },
-	{ CLI_INTERRUPTED, "interrupted" },
-	{ 0, NULL },
+	{CLI_DONE, "done"},
+	{CLI_NO, "a negative answer (differs, absent, unhealthy)"},
+	{CLI_USAGE, "usage"},
+	{CLI_ABSENT, "no such segment, object or key"},
+	{CLI_EXISTS, "exists, or a comparison failed"},
+	{CLI_BLOCKED, "would block (full, empty, held)"},
+	{CLI_WRONG, "wrong kind, type or value"},
+	{CLI_CORRUPT, "corrupt, or a layout we cannot read"},
+	{CLI_PERMISSION, "permission"},
+	{CLI_OWNER_DIED, "owner died, state suspect"},
+	{CLI_CLOSED, "closed, end of stream"},
+	{CLI_SPACE, "no space, or a limit"},
+	{CLI_BUG, "our bug"},
+	{CLI_TIMEOUT, "timed out"},
+	{CLI_CANNOT_RUN, "CMD cannot be run"},
+	{CLI_NOT_FOUND, "CMD was not found"},
+	{CLI_INTERRUPTED, "interrupted"},
+	{0, NULL},
 };
 
 int cli_exit_of(int code)
@@ -33,24 +33,18 @@ int cli_exit_of(int code)
 	static const struct {
 		int code, status;
 	} map[] = {
-		{ ENOENT, CLI_ABSENT },	       { ERANGE, CLI_ABSENT },
-		{ ENOTDIR, CLI_ABSENT },       { ESTALE, CLI_ABSENT },
-		{ EEXIST, CLI_EXISTS },	       { EAGAIN, CLI_BLOCKED },
-		{ EBUSY, CLI_BLOCKED },	       { EMEDIUMTYPE, CLI_WRONG },
-		{ EOPNOTSUPP, CLI_WRONG },     { EILSEQ, CLI_WRONG },
-		{ EBADMSG, CLI_CORRUPT },      { EPROTO, CLI_CORRUPT },
-		{ EIO, CLI_CORRUPT },	       { EISDIR, CLI_CORRUPT },
-		{ ELOOP, CLI_CORRUPT },	       { EACCES, CLI_PERMISSION },
-		{ EPERM, CLI_PERMISSION },     { EROFS, CLI_PERMISSION },
-		{ EOWNERDEAD, CLI_OWNER_DIED }, { EPIPE, CLI_CLOSED },
-		{ ENOSPC, CLI_SPACE },	       { EDQUOT, CLI_SPACE },
-		{ ENOMEM, CLI_SPACE },	       { EFBIG, CLI_SPACE },
-		{ EMSGSIZE, CLI_SPACE },       { EMFILE, CLI_SPACE },
-		{ ENFILE, CLI_SPACE },	       { EOVERFLOW, CLI_SPACE },
-		{ ETIMEDOUT, CLI_TIMEOUT },    { EINTR, CLI_INTERRUPTED },
-		{ ECANCELED, CLI_INTERRUPTED }, { EINVAL, CLI_USAGE },
-		{ ENAMETOOLONG, CLI_USAGE },   { ENODEV, CLI_SPACE },
-		{ ENOSYS, CLI_SPACE },
+		{ENOENT, CLI_ABSENT},         {ERANGE, CLI_ABSENT},     {ENOTDIR, CLI_ABSENT},
+		{ESTALE, CLI_ABSENT},         {EEXIST, CLI_EXISTS},     {EAGAIN, CLI_BLOCKED},
+		{EBUSY, CLI_BLOCKED},         {EMEDIUMTYPE, CLI_WRONG}, {EOPNOTSUPP, CLI_WRONG},
+		{EILSEQ, CLI_WRONG},          {EBADMSG, CLI_CORRUPT},   {EPROTO, CLI_CORRUPT},
+		{EIO, CLI_CORRUPT},           {EISDIR, CLI_CORRUPT},    {ELOOP, CLI_CORRUPT},
+		{EACCES, CLI_PERMISSION},     {EPERM, CLI_PERMISSION},  {EROFS, CLI_PERMISSION},
+		{EOWNERDEAD, CLI_OWNER_DIED}, {EPIPE, CLI_CLOSED},      {ENOSPC, CLI_SPACE},
+		{EDQUOT, CLI_SPACE},          {ENOMEM, CLI_SPACE},      {EFBIG, CLI_SPACE},
+		{EMSGSIZE, CLI_SPACE},        {EMFILE, CLI_SPACE},      {ENFILE, CLI_SPACE},
+		{EOVERFLOW, CLI_SPACE},       {ETIMEDOUT, CLI_TIMEOUT}, {EINTR, CLI_INTERRUPTED},
+		{ECANCELED, CLI_INTERRUPTED}, {EINVAL, CLI_USAGE},      {ENAMETOOLONG, CLI_USAGE},
+		{ENODEV, CLI_SPACE},          {ENOSYS, CLI_SPACE},
 	};
 	unsigned i;
 
@@ -120,7 +114,7 @@ static void say(struct ipk_buf *line)
 static void say_json(struct cli *c, int status, int code, const char *what)
 {
 	const char *name = strerrorname_np(-code);
-	struct ipk_buf b = { 0 };
+	struct ipk_buf b = {0};
 
 	ipk_buf_str(&b, "{\"v\":1,\"error\":{");
 	ipk_buf_printf(&b, "\"code\":\"%s\",\"exit\":%d", name ? name : "EUNKNOWN", status);
@@ -137,7 +131,7 @@ static void say_json(struct cli *c, int status, int code, const char *what)
 
 int cli_fail(struct cli *c, int status, int code, const char *fmt, ...)
 {
-	struct ipk_buf line = { 0 };
+	struct ipk_buf line = {0};
 	char text[1024];
 	va_list ap;
 
@@ -186,7 +180,7 @@ int cli_fail_code(struct cli *c, int code, const struct ipk_error *err)
 
 void cli_note(struct cli *c, const char *fmt, ...)
 {
-	struct ipk_buf line = { 0 };
+	struct ipk_buf line = {0};
 	char text[1024];
 	va_list ap;
 

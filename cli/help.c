@@ -55,7 +55,7 @@ static void title(struct cli *c, const char *text)
 		cli_printf(c, "\n%s\n", text);
 }
 
-/* ---- options ------------------------------------------------------------------------------------ */
+/* ---- options ---------------------------------------------------------------------------- */
 
 static void option(struct cli *c, const struct cli_option *o)
 {
@@ -72,7 +72,7 @@ static void option(struct cli *c, const struct cli_option *o)
 
 static void argument(struct cli *c, const struct ipk_arg *arg)
 {
-	struct ipk_buf help = { 0 };
+	struct ipk_buf help = {0};
 	char name[96];
 
 	if (arg->positional)
@@ -80,11 +80,12 @@ static void argument(struct cli *c, const struct ipk_arg *arg)
 	else
 		snprintf(name, sizeof(name), "    --%s%s%s", arg->name,
 			 arg->type == IPK_ARG_FLAG ? "" : " ",
-			 arg->type == IPK_ARG_FLAG ? "" :
-			 arg->type == IPK_ARG_WORD ? arg->words :
-			 arg->type == IPK_ARG_U64 || arg->type == IPK_ARG_I64 ? "N" :
-			 arg->type == IPK_ARG_TYPE ? "TYPE" :
-			 arg->type == IPK_ARG_VALUE ? "VALUE" : "TEXT");
+			 arg->type == IPK_ARG_FLAG                              ? ""
+			 : arg->type == IPK_ARG_WORD                            ? arg->words
+			 : arg->type == IPK_ARG_U64 || arg->type == IPK_ARG_I64 ? "N"
+			 : arg->type == IPK_ARG_TYPE                            ? "TYPE"
+			 : arg->type == IPK_ARG_VALUE                           ? "VALUE"
+										: "TEXT");
 	ipk_buf_str(&help, arg->help ? arg->help : "");
 	if (arg->value)
 		ipk_buf_printf(&help, " (default %s)", arg->value);
@@ -93,7 +94,7 @@ static void argument(struct cli *c, const struct ipk_arg *arg)
 	ipk_buf_free(&help);
 }
 
-/* ---- a verb ------------------------------------------------------------------------------------- */
+/* ---- a verb ----------------------------------------------------------------------------- */
 
 static bool known_example(const char *const *seen, unsigned n, const char *example)
 {
@@ -119,8 +120,8 @@ static void verb_of_kinds(struct cli *c, const char *verb)
 		if (!op)
 			continue;
 		cli_op_usage(op, usage);
-		snprintf(line, sizeof(line), "On %s %s", strchr("aeiou", ipk_kinds[k]->name[0]) ? "an" : "a",
-			 ipk_kinds[k]->name);
+		snprintf(line, sizeof(line), "On %s %s",
+			 strchr("aeiou", ipk_kinds[k]->name[0]) ? "an" : "a", ipk_kinds[k]->name);
 		title(c, line);
 		cli_puts(c, "  ");
 		wrap(c, op->summary, 2, 2);
@@ -129,7 +130,8 @@ static void verb_of_kinds(struct cli *c, const char *verb)
 		wrap(c, line, 4, 8);
 		for (arg = op->args; arg && arg->type != IPK_ARG_END; arg++)
 			argument(c, arg);
-		if (op->example && n < CLI_ARRAY_LEN(seen) && !known_example(seen, n, op->example)) {
+		if (op->example && n < CLI_ARRAY_LEN(seen) &&
+		    !known_example(seen, n, op->example)) {
 			cli_printf(c, "  Example: ipcctl new -P S/x %s\n", ipk_kinds[k]->name);
 			cli_puts(c, "           ");
 			wrap(c, op->example, 11, 13);
@@ -175,7 +177,7 @@ static int help_verb(struct cli *c, const char *verb)
 	return 0;
 }
 
-/* ---- a kind ------------------------------------------------------------------------------------- */
+/* ---- a kind ----------------------------------------------------------------------------- */
 
 static int help_kind(struct cli *c, const struct ipk_kind *kind)
 {
@@ -218,7 +220,7 @@ static int help_kind(struct cli *c, const struct ipk_kind *kind)
 	return 0;
 }
 
-/* ---- all ---------------------------------------------------------------------------------------- */
+/* ---- all -------------------------------------------------------------------------------- */
 
 static void op_entry(void *arg, const char *verb)
 {
@@ -274,13 +276,13 @@ int cli_help(struct cli *c)
 	if (cmd && !cmd->hidden) {
 		if (!c->opt.json)
 			return help_verb(c, what);
-		cli_schema_help(c, cmd, NULL);
+		cli_schema_verb(c, cmd);
 		return 0;
 	}
 	if (ipk_kind_by_name(what)) {
 		if (!c->opt.json)
 			return help_kind(c, ipk_kind_by_name(what));
-		cli_schema_help(c, NULL, ipk_kind_by_name(what));
+		cli_schema_kind(c, ipk_kind_by_name(what));
 		return 0;
 	}
 	cli_suggest_init(&s, what);
@@ -294,5 +296,6 @@ int cli_help(struct cli *c)
 		for (; op && op->name; op++)
 			cli_suggest_try(&s, op->name);
 	}
-	return cli_usage(c, "neither a verb nor a kind: \"%s\"%s", what, cli_suggest_text(&s, text));
+	return cli_usage(c, "neither a verb nor a kind: \"%s\"%s", what,
+			 cli_suggest_text(&s, text));
 }

@@ -16,16 +16,16 @@
 #define READ_SIZE (256u * 1024)
 #define RECORD_MAX (UINT64_C(1) << 31)
 
-/* ---- words -------------------------------------------------------------------------------------- */
+/* ---- words ------------------------------------------------------------------------------ */
 
 int cli_input_words(struct cli_input *in, struct cli *c, const struct ipk_type *type, char **word,
 		    int n)
 {
-	struct ipk_error err = { 0 };
+	struct ipk_error err = {0};
 	size_t at = 0;
 	int i, r;
 
-	*in = (struct cli_input){ .c = c, .type = type, .fd = -1 };
+	*in = (struct cli_input){.c = c, .type = type, .fd = -1};
 	in->items = calloc((size_t)n + 1, sizeof(*in->items));
 	if (!in->items)
 		return cli_fail_code(c, -ENOMEM, NULL);
@@ -33,7 +33,8 @@ int cli_input_words(struct cli_input *in, struct cli *c, const struct ipk_type *
 		at = in->values.len;
 		r = ipk_value_parse(type, word[i], strlen(word[i]), in->flags, &in->values, &err);
 		if (r < 0)
-			return cli_fail(c, CLI_WRONG, r, "%s", err.text[0] ? err.text : ipk_strerror(r));
+			return cli_fail(c, CLI_WRONG, r, "%s",
+					err.text[0] ? err.text : ipk_strerror(r));
 		in->items[in->nitems++].len = in->values.len - at;
 	}
 	/* The buffer stands still now. */
@@ -44,11 +45,11 @@ int cli_input_words(struct cli_input *in, struct cli *c, const struct ipk_type *
 	return 0;
 }
 
-/* ---- streams ------------------------------------------------------------------------------------ */
+/* ---- streams ---------------------------------------------------------------------------- */
 
 int cli_input_stream(struct cli_input *in, struct cli *c, const struct ipk_type *type, int fd)
 {
-	*in = (struct cli_input){ .c = c, .type = type, .fd = fd, .cap = READ_SIZE };
+	*in = (struct cli_input){.c = c, .type = type, .fd = fd, .cap = READ_SIZE};
 	if (fd == STDIN_FILENO && c->stdin_taken)
 		return cli_usage(c, "standard input is where the batch comes from");
 	if (fd == STDIN_FILENO)
@@ -168,8 +169,9 @@ static int parse(struct cli_input *in, const char *text, size_t len, struct ipk_
 		item->data = text;
 		item->len = len;
 		if (in->c->opt.raw && in->type->size && len != in->type->size)
-			return ipk_error_set(&in->err, -EINVAL, "a record of %zu bytes, %s wants %u",
-					     len, in->type->text, in->type->size);
+			return ipk_error_set(&in->err, -EINVAL,
+					     "a record of %zu bytes, %s wants %u", len,
+					     in->type->text, in->type->size);
 		return 0;
 	}
 	r = ipk_value_parse(in->type, text, len, in->flags, &in->values, &in->err);
@@ -177,11 +179,12 @@ static int parse(struct cli_input *in, const char *text, size_t len, struct ipk_
 	return r;
 }
 
-int cli_input_file(struct cli_input *in, struct cli *c, const struct ipk_type *type, const char *path)
+int cli_input_file(struct cli_input *in, struct cli *c, const struct ipk_type *type,
+		   const char *path)
 {
 	int r, fd = strcmp(path, "-") ? open(path, O_RDONLY | O_CLOEXEC) : STDIN_FILENO;
 
-	*in = (struct cli_input){ .fd = -1 };
+	*in = (struct cli_input){.fd = -1};
 	if (fd < 0)
 		return cli_fail(c, cli_exit_of(-errno), -errno, "%s: %s", path, strerror(errno));
 	r = cli_input_stream(in, c, type, fd);
@@ -220,12 +223,14 @@ static int next_of_words(struct cli_input *in, struct ipk_item *item, int max)
 
 static int fail_line(struct cli_input *in, int r, struct ipk_error *err)
 {
-	const char *what = in->err.text[0] ? in->err.text :
-			   r == -EBADMSG ? "the last record is cut short" : ipk_strerror(r);
+	const char *what = in->err.text[0] ? in->err.text
+			   : r == -EBADMSG ? "the last record is cut short"
+					   : ipk_strerror(r);
 
 	if (r == -EINTR)
 		return r;
-	return ipk_error_set(err, r, "%s %llu: %s", in->c->opt.raw || in->c->opt.null ? "record" : "line",
+	return ipk_error_set(err, r, "%s %llu: %s",
+			     in->c->opt.raw || in->c->opt.null ? "record" : "line",
 			     (unsigned long long)in->line + (r == -EBADMSG), what);
 }
 

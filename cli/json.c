@@ -124,7 +124,7 @@ static int pair_member(void *arg, const char *key, size_t klen, const char *val,
 int cli_split_pair(const char *text, size_t len, const char **ret_key, size_t *ret_klen,
 		   const char **ret_value, size_t *ret_vlen)
 {
-	struct pair p = { ret_key, ret_value, ret_klen, ret_vlen };
+	struct pair p = {ret_key, ret_value, ret_klen, ret_vlen};
 	int r;
 
 	*ret_key = *ret_value = NULL;

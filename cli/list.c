@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Looking around: ls tree show. */
+/* Looking around: ls tree. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,25 +7,40 @@
 
 #include "cli.h"
 
-/* ---- ls ----------------------------------------------------------------------------------------- */
+/* ---- ls --------------------------------------------------------------------------------- */
 
-enum { NAME, KIND, TYPE, USED, CAP, BYTES, ATTACHED, DEAD, KEY, MAX, OBJECTS, HEALTH, MODE, CREATED,
-       COLUMNS };
+enum {
+	NAME,
+	KIND,
+	TYPE,
+	USED,
+	CAP,
+	BYTES,
+	ATTACHED,
+	DEAD,
+	KEY,
+	MAX,
+	OBJECTS,
+	HEALTH,
+	MODE,
+	CREATED,
+	COLUMNS
+};
 static const struct cli_column columns[COLUMNS] = {
-	[NAME] = { "NAME", 0 },
-	[KIND] = { "KIND", 0 },
-	[TYPE] = { "TYPE", 0 },
-	[USED] = { "USED", CLI_COL_RIGHT },
-	[CAP] = { "CAP", CLI_COL_RIGHT },
-	[BYTES] = { "BYTES", CLI_COL_RIGHT },
-	[ATTACHED] = { "ATTACHED", CLI_COL_RIGHT },
-	[DEAD] = { "DEAD", CLI_COL_RIGHT },
-	[KEY] = { "KEY", CLI_COL_LONG },
-	[MAX] = { "MAX", CLI_COL_RIGHT | CLI_COL_LONG },
-	[OBJECTS] = { "OBJECTS", CLI_COL_RIGHT | CLI_COL_LONG },
-	[HEALTH] = { "HEALTH", CLI_COL_LONG },
-	[MODE] = { "MODE", CLI_COL_LONG },
-	[CREATED] = { "CREATED", CLI_COL_LONG },
+	[NAME] = {"NAME", 0},
+	[KIND] = {"KIND", 0},
+	[TYPE] = {"TYPE", 0},
+	[USED] = {"USED", CLI_COL_RIGHT},
+	[CAP] = {"CAP", CLI_COL_RIGHT},
+	[BYTES] = {"BYTES", CLI_COL_RIGHT},
+	[ATTACHED] = {"ATTACHED", CLI_COL_RIGHT},
+	[DEAD] = {"DEAD", CLI_COL_RIGHT},
+	[KEY] = {"KEY", CLI_COL_LONG},
+	[MAX] = {"MAX", CLI_COL_RIGHT | CLI_COL_LONG},
+	[OBJECTS] = {"OBJECTS", CLI_COL_RIGHT | CLI_COL_LONG},
+	[HEALTH] = {"HEALTH", CLI_COL_LONG},
+	[MODE] = {"MODE", CLI_COL_LONG},
+	[CREATED] = {"CREATED", CLI_COL_LONG},
 };
 
 static bool wants(const struct cli_table *t, unsigned col)
@@ -63,7 +78,7 @@ static int add_use(void *arg, const struct ipk_participant_info *p, uint64_t obj
 		l->use = grown;
 		l->cap = cap;
 	}
-	l->use[l->nuses++] = (struct use){ object, p->alive };
+	l->use[l->nuses++] = (struct use){object, p->alive};
 	return 0;
 }
 
@@ -74,7 +89,8 @@ static int by_object(const void *a, const void *b)
 	return (x->object > y->object) - (x->object < y->object);
 }
 
-static void users(const struct listing *l, uint64_t object, uint64_t *ret_living, uint64_t *ret_dead)
+static void users(const struct listing *l, uint64_t object, uint64_t *ret_living,
+		  uint64_t *ret_dead)
 {
 	size_t low = 0, high = l->nuses;
 
@@ -125,7 +141,7 @@ static int object_row(void *arg, const struct ipk_object_view *o)
 static void segment_row(struct cli_table *t, const char *name)
 {
 	struct ipk_segment_info in;
-	struct ipk_error err = { 0 };
+	struct ipk_error err = {0};
 	struct ipk_view *view;
 	char text[160];
 	int r = ipk_view_open(name, &view, &err);
@@ -169,11 +185,11 @@ static int ls_segments(struct cli *c, struct cli_table *t)
 
 enum { I_KEY, I_LEN, I_REDELIVERED, I_LEASED, I_VALUE, I_COLUMNS };
 static const struct cli_column item_columns[I_COLUMNS] = {
-	[I_KEY] = { "KEY", 0 },
-	[I_LEN] = { "BYTES", CLI_COL_RIGHT },
-	[I_REDELIVERED] = { "REDELIVERED", CLI_COL_RIGHT },
-	[I_LEASED] = { "LEASED", 0 },
-	[I_VALUE] = { "VALUE", 0 },
+	[I_KEY] = {"KEY", 0},
+	[I_LEN] = {"BYTES", CLI_COL_RIGHT},
+	[I_REDELIVERED] = {"REDELIVERED", CLI_COL_RIGHT},
+	[I_LEASED] = {"LEASED", 0},
+	[I_VALUE] = {"VALUE", 0},
 };
 
 struct items {
@@ -185,7 +201,7 @@ static int item_row(void *arg, const struct ipk_item *item)
 {
 	struct items *is = arg;
 	struct cli_table *t = &is->t;
-	struct ipk_buf b = { 0 };
+	struct ipk_buf b = {0};
 
 	if (cli_table_row(t))
 		return -ENOMEM;
@@ -209,7 +225,7 @@ static int item_row(void *arg, const struct ipk_item *item)
 
 static int ls_items(struct cli *c, struct cli_object *ob)
 {
-	struct items is = { .ob = ob };
+	struct items is = {.ob = ob};
 	char kind[40];
 	int r = cli_known_kind(c, ob);
 
@@ -244,8 +260,8 @@ static int ls_objects(struct cli *c, struct cli_object *ob, struct listing *l)
 
 int cli_ls(struct cli *c)
 {
-	struct cli_object ob = { 0 };
-	struct listing l = { 0 };
+	struct cli_object ob = {0};
+	struct listing l = {0};
 	int r = 0;
 
 	if (c->nwords)
@@ -271,7 +287,7 @@ int cli_ls(struct cli *c)
 	return r;
 }
 
-/* ---- tree --------------------------------------------------------------------------------------- */
+/* ---- tree ------------------------------------------------------------------------------- */
 
 struct branches {
 	struct cli *c;
@@ -286,7 +302,7 @@ static int add_branch(void *arg, const struct ipk_object_view *o)
 	struct branches *bs = arg;
 	const struct ipk_kind *kind = ipk_kind_by_id(o->kind);
 	uint64_t used = 0, cap = 0;
-	struct ipk_buf b = { 0 };
+	struct ipk_buf b = {0};
 	char text[24];
 
 	if (bs->n == bs->cap) {
@@ -330,7 +346,7 @@ static int by_line(const void *a, const void *b)
 
 static bool utf8(void)
 {
-	static const char *const names[] = { "LC_ALL", "LC_CTYPE", "LANG" };
+	static const char *const names[] = {"LC_ALL", "LC_CTYPE", "LANG"};
 	unsigned i;
 
 	for (i = 0; i < CLI_ARRAY_LEN(names); i++) {
@@ -345,7 +361,7 @@ static bool utf8(void)
 static int tree_of(struct cli *c, struct ipk_view *view, const char *name)
 {
 	const char *tee = utf8() ? "├── " : "|-- ", *end = utf8() ? "└── " : "`-- ";
-	struct branches bs = { .c = c, .segment = name };
+	struct branches bs = {.c = c, .segment = name};
 	size_t i;
 	int r = ipk_view_objects(view, add_branch, &bs);
 
@@ -389,7 +405,7 @@ int cli_tree(struct cli *c)
 	}
 	r = cli_segments(c, &names, &n);
 	for (i = 0; i < n && r == 0; i++) {
-		struct ipk_error err = { 0 };
+		struct ipk_error err = {0};
 		struct ipk_view *view;
 		int bad = ipk_view_open(names[i], &view, &err);
 
@@ -407,96 +423,4 @@ int cli_tree(struct cli *c)
 	}
 	cli_names_free(names, n);
 	return r ? r : first;
-}
-
-/* ---- show --------------------------------------------------------------------------------------- */
-
-/* What a person would do next, from what there is. */
-static void next_step(struct cli *c, struct cli_object *ob)
-{
-	const struct ipk_kind *kind = ob->kind;
-	uint64_t used = 0, cap = 0;
-	const char *health;
-	char text[160];
-
-	if (!ob->found) {
-		struct ipk_segment_info in;
-
-		health = ipk_segment_health(ob->view, text, sizeof(text));
-		if (strcmp(health, "ok"))
-			cli_printf(c, "next ipcctl fsck %s\n", c->ref);
-		else if (ipk_view_info(ob->view, &in) == 0 && in.objects == 0)
-			cli_printf(c, "next ipcctl new %s/jobs queue\n", c->ref);
-		else
-			cli_printf(c, "next ipcctl ls %s\n", c->ref);
-		return;
-	}
-	health = ipk_object_health(&ob->o, text, sizeof(text));
-	if (kind && kind->inspect)
-		kind->inspect(&ob->o, &used, &cap);
-	if (strcmp(health, "ok"))
-		cli_printf(c, "next ipcctl who %s\n", c->ref);
-	else if (!kind)
-		cli_printf(c, "next ipcctl hexdump %s\n", c->ref);
-	else if (kind->flags & IPK_KIND_PUSH)
-		cli_printf(c, used ? "next ipcctl pop %s\n" : "next ipcctl push %s VALUE\n", c->ref);
-	else if (kind->flags & IPK_KIND_KEYED)
-		cli_printf(c, used ? "next ipcctl get %s\n" : "next ipcctl set %s/KEY VALUE\n", c->ref);
-	else if (kind->flags & IPK_KIND_INDEXED)
-		cli_printf(c, "next ipcctl get %s/0\n", c->ref);
-	else
-		cli_printf(c, "next ipcctl help %s\n", kind->name);
-}
-
-struct shown_item {
-	struct ipk_render *r;
-	struct cli_object *ob;
-};
-
-static int show_item(void *arg, const struct ipk_item *item)
-{
-	struct shown_item *s = arg;
-	struct ipk_visitor *v = &s->r->visitor;
-
-	if (item->key && s->ob->key_type)
-		ipk_render_value(s->r, "key", s->ob->key_type, item->key, item->key_len);
-	else
-		v->u64(v, "pos", item->pos);
-	v->u64(v, "bytes", item->len);
-	v->u64(v, "redelivered", item->redelivered);
-	v->boolean(v, "leased", item->leased);
-	ipk_render_value(s->r, "value", s->ob->type, item->data, item->len);
-	return 0;
-}
-
-int cli_show(struct cli *c)
-{
-	struct cli_record rec;
-	struct cli_object ob;
-	struct shown_item item = { &rec.render, &ob };
-	char kind[40];
-	int r = cli_open(c, c->word[0], CLI_REF_SEGMENT | CLI_REF_OBJECT | CLI_REF_KEY, &ob);
-
-	if (r)
-		return r;
-	if (ob.ref.key)
-		r = cli_known_kind(c, &ob);
-	if (r == 0 && ob.ref.key && !ob.kind->item)
-		r = cli_fail(c, CLI_WRONG, -EMEDIUMTYPE, "%s has no keys", cli_a_kind(&ob, kind));
-	if (r == 0) {
-		cli_record_begin(&rec, c);
-		r = ob.ref.key ? ob.kind->item(&ob.o, ob.ref.key, ob.ref.key_len, show_item, &item) :
-				 cli_fields(&ob, &rec.render.visitor);
-		if (r < 0) {
-			cli_record_drop(&rec);
-			r = cli_fail_code(c, r, NULL);
-		} else {
-			cli_record_end(&rec);
-			if (!c->opt.json && !ob.ref.key)
-				next_step(c, &ob);
-			r = 0;
-		}
-	}
-	cli_close(&ob);
-	return r;
 }

@@ -14,7 +14,7 @@
 
 #include "cli.h"
 
-static uint32_t cancel; /* the library's waits end when it is set */
+static uint32_t cancel;                    /* the library's waits end when it is set */
 static volatile sig_atomic_t guarded = -1; /* what takes the place of standard input */
 static volatile sig_atomic_t child;
 
@@ -65,7 +65,8 @@ int cli_sleep(struct cli *c, int64_t ns)
 	/* Sleeps on the cancel word: a signal that comes just before is not lost. */
 	while (!cli_interrupted()) {
 		if (syscall(SYS_futex, &cancel, FUTEX_WAIT_BITSET_PRIVATE, 0, &ts, NULL,
-			    FUTEX_BITSET_MATCH_ANY) < 0 && errno == ETIMEDOUT)
+			    FUTEX_BITSET_MATCH_ANY) < 0 &&
+		    errno == ETIMEDOUT)
 			return 0;
 	}
 	return CLI_INTERRUPTED;
@@ -73,7 +74,7 @@ int cli_sleep(struct cli *c, int64_t ns)
 
 static void set_up(void)
 {
-	struct sigaction act = { .sa_sigaction = on_signal, .sa_flags = SA_SIGINFO };
+	struct sigaction act = {.sa_sigaction = on_signal, .sa_flags = SA_SIGINFO};
 	struct sigaction old;
 	int fd;
 
@@ -118,7 +119,8 @@ static int unknown_verb(struct cli *c)
 		for (; op && op->name; op++)
 			cli_suggest_try(&s, op->name);
 	}
-	return cli_usage(c, "no such verb%s", *cli_suggest_text(&s, text) ? text : "; see: ipcctl help");
+	return cli_usage(c, "no such verb%s",
+			 *cli_suggest_text(&s, text) ? text : "; see: ipcctl help");
 }
 
 /* IPK_FAULT, a test aid: every command fails as if it had met a bug, or the error that is named. */
@@ -128,7 +130,8 @@ static int fault(struct cli *c, const char *name)
 
 	for (code = 1; code < 200; code++)
 		if (strerrorname_np(code) && !strcmp(strerrorname_np(code), name))
-			return cli_fail(c, cli_exit_of(-code), -code, "%s (IPK_FAULT)", ipk_strerror(-code));
+			return cli_fail(c, cli_exit_of(-code), -code, "%s (IPK_FAULT)",
+					ipk_strerror(-code));
 	return cli_fail(c, CLI_BUG, -EFAULT, "internal error (IPK_FAULT)");
 }
 
@@ -146,7 +149,7 @@ static int dispatch(struct cli *c)
 
 int cli_run(int argc, char **argv, const struct cli *parent, const char *where)
 {
-	struct cli c = { .out = &cli_stdout, .where = where };
+	struct cli c = {.out = &cli_stdout, .where = where};
 	int r;
 
 	c.opt.timeout = -1;

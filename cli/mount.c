@@ -13,7 +13,7 @@
 /* ipcfs beside this program, or beside it in a build tree, else in PATH. */
 static const char *find_ipcfs(char buf[PATH_MAX])
 {
-	static const char *const places[] = { "ipcfs", "../fuse/ipcfs" };
+	static const char *const places[] = {"ipcfs", "../fuse/ipcfs"};
 	char self[PATH_MAX];
 	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
 	char *slash;
@@ -67,7 +67,8 @@ static bool in_path(const char *name)
 	return false;
 }
 
-/* The directory as the mount table has it. Its last part is not looked at: the mount may be stale. */
+/* The directory as the mount table has it. Its last part is not looked at: the mount may be stale.
+ */
 static int absolute(const char *dir, char buf[PATH_MAX])
 {
 	char copy[PATH_MAX], *slash, *parent;
@@ -88,8 +89,8 @@ static int absolute(const char *dir, char buf[PATH_MAX])
 	if (!parent)
 		return -errno;
 	len = strlen(buf);
-	if (snprintf(buf + len, PATH_MAX - len, "%s%s", len > 1 ? "/" : "", slash ? slash + 1 : copy) >=
-	    (int)(PATH_MAX - len))
+	if (snprintf(buf + len, PATH_MAX - len, "%s%s", len > 1 ? "/" : "",
+		     slash ? slash + 1 : copy) >= (int)(PATH_MAX - len))
 		return -ENAMETOOLONG;
 	return 0;
 }
@@ -110,8 +111,8 @@ static bool is_ours(const char *dir)
 int cli_umount(struct cli *c)
 {
 	char dir[PATH_MAX];
-	char *fuse[] = { (char *)"fusermount3", (char *)"-u", (char *)"--", dir, NULL };
-	char *plain[] = { (char *)"umount", (char *)"--", dir, NULL };
+	char *fuse[] = {(char *)"fusermount3", (char *)"-u", (char *)"--", dir, NULL};
+	char *plain[] = {(char *)"umount", (char *)"--", dir, NULL};
 	int r;
 
 	r = absolute(c->word[0], dir);

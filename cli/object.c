@@ -7,7 +7,7 @@
 
 #include "cli.h"
 
-/* ---- segments ----------------------------------------------------------------------------------- */
+/* ---- segments --------------------------------------------------------------------------- */
 
 struct names {
 	char **name;
@@ -45,8 +45,8 @@ void cli_names_free(char **names, size_t n)
 
 int cli_segments(struct cli *c, char ***ret_names, size_t *ret_n)
 {
-	struct ipk_error err = { 0 };
-	struct names list = { 0 };
+	struct ipk_error err = {0};
+	struct names list = {0};
 	int r = ipk_segment_list(add_name, &list, &err);
 
 	if (r < 0) {
@@ -60,7 +60,7 @@ int cli_segments(struct cli *c, char ***ret_names, size_t *ret_n)
 	return 0;
 }
 
-/* ---- messages ----------------------------------------------------------------------------------- */
+/* ---- messages --------------------------------------------------------------------------- */
 
 static int suggest_segment(void *arg, const char *name)
 {
@@ -82,7 +82,8 @@ static int no_segment(struct cli *c, const char *name)
 	cli_suggest_init(&s, name);
 	if (!strchr(name, '/'))
 		ipk_segment_list(suggest_segment, &s, NULL);
-	return cli_fail(c, CLI_ABSENT, -ENOENT, "no segment \"%s\"%s", name, cli_suggest_text(&s, text));
+	return cli_fail(c, CLI_ABSENT, -ENOENT, "no segment \"%s\"%s", name,
+			cli_suggest_text(&s, text));
 }
 
 static int no_object(struct cli *c, struct cli_object *ob)
@@ -115,20 +116,22 @@ const char *cli_a_kind(const struct cli_object *ob, char buf[40])
 	return buf;
 }
 
-/* ---- opening ------------------------------------------------------------------------------------ */
+/* ---- opening ---------------------------------------------------------------------------- */
 
 int cli_ref(struct cli *c, const char *text, unsigned allowed, struct ipk_ref *ret_ref)
 {
-	struct ipk_error err = { 0 };
-	const char *wants = allowed & CLI_REF_KEY && !(allowed & CLI_REF_OBJECT) ? "SEGMENT/OBJECT/KEY" :
-			    allowed & CLI_REF_SEGMENT && allowed & CLI_REF_OBJECT ? "SEGMENT[/OBJECT]" :
-			    allowed & CLI_REF_SEGMENT ? "SEGMENT" : "SEGMENT/OBJECT";
+	struct ipk_error err = {0};
+	const char *wants =
+		allowed & CLI_REF_KEY && !(allowed & CLI_REF_OBJECT)    ? "SEGMENT/OBJECT/KEY"
+		: allowed & CLI_REF_SEGMENT && allowed & CLI_REF_OBJECT ? "SEGMENT[/OBJECT]"
+		: allowed & CLI_REF_SEGMENT                             ? "SEGMENT"
+									: "SEGMENT/OBJECT";
 	unsigned shape;
 	int r = ipk_ref_parse(text, ret_ref, &err);
 
 	if (r < 0)
-		return cli_fail(c, r == -EINVAL || r == -ENAMETOOLONG ? CLI_USAGE : cli_exit_of(r), r,
-				"%s", err.text[0] ? err.text : ipk_strerror(r));
+		return cli_fail(c, r == -EINVAL || r == -ENAMETOOLONG ? CLI_USAGE : cli_exit_of(r),
+				r, "%s", err.text[0] ? err.text : ipk_strerror(r));
 	shape = ret_ref->key ? CLI_REF_KEY : ret_ref->object ? CLI_REF_OBJECT : CLI_REF_SEGMENT;
 	if (shape & allowed)
 		return 0;
@@ -165,7 +168,7 @@ int cli_find(struct cli_object *ob, struct ipk_error *err)
 /* --type as a claim. */
 static int check_claim(struct cli *c, const struct cli_object *ob)
 {
-	struct ipk_error err = { 0 };
+	struct ipk_error err = {0};
 	struct ipk_type *claim;
 	bool same;
 	int r;
@@ -179,12 +182,13 @@ static int check_claim(struct cli *c, const struct cli_object *ob)
 	ipk_type_free(claim);
 	if (same)
 		return 0;
-	return cli_fail(c, CLI_WRONG, -EMEDIUMTYPE, "its type is %s, not %s", ob->o.type, c->opt.type);
+	return cli_fail(c, CLI_WRONG, -EMEDIUMTYPE, "its type is %s, not %s", ob->o.type,
+			c->opt.type);
 }
 
 int cli_open(struct cli *c, const char *text, unsigned allowed, struct cli_object *ob)
 {
-	struct ipk_error err = { 0 };
+	struct ipk_error err = {0};
 	int r;
 
 	memset(ob, 0, sizeof(*ob));
@@ -207,7 +211,7 @@ int cli_open(struct cli *c, const char *text, unsigned allowed, struct cli_objec
 
 int cli_attach(struct cli *c, struct cli_object *ob, unsigned mode)
 {
-	struct ipk_error err = { 0 };
+	struct ipk_error err = {0};
 	int r;
 
 	if (ob->found && cli_known_kind(c, ob))
@@ -234,7 +238,7 @@ void cli_close(struct cli_object *ob)
 	memset(ob, 0, sizeof(*ob));
 }
 
-/* ---- fields ------------------------------------------------------------------------------------- */
+/* ---- fields ----------------------------------------------------------------------------- */
 
 struct counts {
 	uint64_t holders, waiters;
@@ -288,7 +292,7 @@ static int segment_fields(struct cli_object *ob, struct ipk_visitor *v)
 
 int cli_fields(struct cli_object *ob, struct ipk_visitor *v)
 {
-	struct counts counts = { 0 };
+	struct counts counts = {0};
 	uint64_t used = 0, cap = 0;
 	char text[160];
 	int r = 0;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Verbs that kinds bring: push, pop, set, acquire … Everything about them comes from the descriptor;
- * here is what a run of one needs from the command line: arguments, values in, items out, and what
- * its result means.
+ * Verbs that kinds bring: push, pop, set, acquire … Everything about them comes from the
+ * descriptor; here is what a run of one needs from the command line: arguments, values in, items
+ * out, and what its result means.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -13,7 +13,7 @@
 
 #include "cli.h"
 
-/* ---- items out ---------------------------------------------------------------------------------- */
+/* ---- items out -------------------------------------------------------------------------- */
 
 static int emit(struct ipk_call *call, const struct ipk_item *item)
 {
@@ -30,7 +30,8 @@ static int flush(struct ipk_call *call)
 
 	if (!t->command)
 		return cli_flush(t->c);
-	t->status = cli_run_command(t->c, t->c->tail, out->buf.len ? out->buf.data : "", out->buf.len);
+	t->status =
+		cli_run_command(t->c, t->c->tail, out->buf.len ? out->buf.data : "", out->buf.len);
 	t->ran = true;
 	out->buf.len = 0;
 	return t->status == 0 ? 0 : -ECANCELED;
@@ -43,7 +44,7 @@ static int next(struct ipk_call *call, struct ipk_item *item, int max)
 	return t->in ? cli_input_next(t->in, item, max, &call->err) : 0;
 }
 
-/* ---- arguments ---------------------------------------------------------------------------------- */
+/* ---- arguments -------------------------------------------------------------------------- */
 
 static int bad_arg(struct cli *c, const struct ipk_arg *spec, int r, const struct ipk_error *err)
 {
@@ -60,9 +61,9 @@ static int parse_args(struct cli *c, const struct ipk_op *op, char **word, int n
 	int i, r, used = 0;
 
 	for (i = 0; spec && spec[i].type != IPK_ARG_END; i++) {
-		struct ipk_error err = { 0 };
-		const char *text = spec[i].positional ? (used < n ? word[used++] : NULL) :
-							cli_given(c, spec[i].name);
+		struct ipk_error err = {0};
+		const char *text = spec[i].positional ? (used < n ? word[used++] : NULL)
+						      : cli_given(c, spec[i].name);
 
 		if (!text)
 			text = spec[i].value;
@@ -100,7 +101,8 @@ static int check_options(struct cli_tool *t, const struct ipk_op *op)
 			if (!spec->positional && !strcmp(spec->name, name))
 				break;
 		if (!spec || spec->type == IPK_ARG_END)
-			return cli_usage(t->c, "--%s is nothing for %s", name, cli_a_kind(t->ob, kind));
+			return cli_usage(t->c, "--%s is nothing for %s", name,
+					 cli_a_kind(t->ob, kind));
 	}
 	if (t->c->opt.follow && !(op->flags & IPK_OP_COUNT))
 		return cli_usage(t->c, "--follow is nothing for %s", cli_a_kind(t->ob, kind));
@@ -124,11 +126,20 @@ int cli_call(struct cli_tool *t, const struct ipk_op *op, char **word, int n, st
 	if (!val)
 		return cli_fail_code(t->c, -ENOMEM, NULL);
 	*call = (struct ipk_call){
-		.seg = ob->seg, .handle = ob->handle, .type = ob->type, .key_type = ob->key_type,
-		.key = ob->ref.key, .key_len = ob->ref.key_len, .arg = val,
+		.seg = ob->seg,
+		.handle = ob->handle,
+		.type = ob->type,
+		.key_type = ob->key_type,
+		.key = ob->ref.key,
+		.key_len = ob->ref.key_len,
+		.arg = val,
 		.count = t->c->opt.follow ? UINT64_MAX : t->c->opt.count,
-		.timeout = t->c->opt.timeout, .next = next, .emit = emit, .flush = flush,
-		.hold_fd = -1, .tool = t,
+		.timeout = t->c->opt.timeout,
+		.next = next,
+		.emit = emit,
+		.flush = flush,
+		.hold_fd = -1,
+		.tool = t,
 	};
 	r = parse_args(t->c, op, word, n, val, ret_used);
 	if (r) {
@@ -157,7 +168,7 @@ int cli_needs_op(struct cli *c, const struct cli_object *ob, const char *verb,
 			verb, list);
 }
 
-/* ---- results ------------------------------------------------------------------------------------ */
+/* ---- results ---------------------------------------------------------------------------- */
 
 static int value_status(int r)
 {
@@ -200,7 +211,7 @@ int cli_call_status(struct cli_tool *t, const struct ipk_op *op, struct ipk_call
 	return cli_fail(c, status, r, "%s", text);
 }
 
-/* ---- the verb ----------------------------------------------------------------------------------- */
+/* ---- the verb --------------------------------------------------------------------------- */
 
 /* Where the values come from: words, "-", or --value-file. */
 static int open_input(struct cli_tool *t, const struct ipk_op *op, char **word, int n,
@@ -274,8 +285,8 @@ static int run_op(struct cli_tool *t, const struct ipk_op *op)
 {
 	bool stream = op->flags & IPK_OP_OUT && op->flags & IPK_OP_CONSUME;
 	struct cli *c = t->c;
-	struct cli_input in = { .fd = -1 };
-	struct ipk_call call = { 0 };
+	struct cli_input in = {.fd = -1};
+	struct ipk_call call = {0};
 	int r, used = 0;
 	char **word = c->word + 1;
 	int n = c->nwords - 1;
@@ -309,7 +320,7 @@ static bool takes_key(const struct cli_object *ob, const struct ipk_op *op)
 int cli_op(struct cli *c)
 {
 	struct cli_object ob;
-	struct cli_tool t = { .c = c, .ob = &ob };
+	struct cli_tool t = {.c = c, .ob = &ob};
 	const struct ipk_op *op = NULL;
 	unsigned mode;
 	int r = cli_open(c, c->word[0], CLI_REF_OBJECT | CLI_REF_KEY, &ob);
@@ -326,7 +337,8 @@ int cli_op(struct cli *c)
 	if (r == 0 && op->flags & IPK_OP_CMD && op->flags & IPK_OP_OUT && !c->tail)
 		r = cli_usage(c, "wants a command: ipcctl %s %s -- CMD", c->verb, c->ref);
 	if (r == 0) {
-		mode = op->flags & (IPK_OP_WRITE | IPK_OP_CONSUME) ? IPK_READ | IPK_WRITE : IPK_READ;
+		mode = op->flags & (IPK_OP_WRITE | IPK_OP_CONSUME) ? IPK_READ | IPK_WRITE
+								   : IPK_READ;
 		r = cli_attach(c, &ob, mode);
 	}
 	if (r == 0)

@@ -12,48 +12,49 @@
 #include "cli.h"
 
 const struct cli_option cli_options[] = {
-	{ "json", 'j', true, NULL, "JSON out, one record a line; errors as JSON on stderr" },
-	{ "pretty", 'p', true, NULL, "JSON with indentation" },
-	{ "raw", 'r', true, NULL, "exact bytes, no newline; in: records of the element's size" },
-	{ "frame", 0, true, "u32", "with --raw: each record after its length as 4 bytes, little-endian" },
-	{ "null", '0', true, NULL, "records end in NUL, in and out" },
-	{ "columns", 'o', true, "COLS", "columns by name, separated by commas" },
-	{ "noheadings", 0, true, NULL, "no headings" },
-	{ "bytes", 'b', true, NULL, "sizes in bytes" },
-	{ "timeout", 't', true, "DUR", "how long each wait may last: 250us 20ms 2s 1m" },
-	{ "nowait", 0, true, NULL, "do not wait; the same as -t 0" },
-	{ "quiet", 'q', true, NULL, "say nothing about an expected no: exits 1, 5, 10 and 124" },
-	{ "verbose", 'v', true, NULL, "say what was done, on stderr" },
-	{ "color", 0, true, "WHEN", "auto, always or never" },
-	{ "yes", 'y', true, NULL, "never ask" },
-	{ "type", 0, true, "TYPE", "element type: of a new object, or a claim to be checked" },
-	{ "help", 'h', true, NULL, "help on the verb" },
-	{ "version", 0, true, NULL, "the version" },
-	{ "count", 'n', false, "N", "how many; size suffixes are allowed" },
-	{ "follow", 0, false, NULL, "go on until it is closed" },
-	{ "meta", 0, false, NULL, "a record around each value: position, redelivered" },
-	{ "interval", 'i', false, "DUR", "again each DUR" },
-	{ "dry-run", 0, false, NULL, "say what would be done, and do nothing" },
-	{ "value-file", 0, false, "FILE", "the value is what FILE holds" },
-	{ "long", 'l', false, NULL, "more columns" },
-	{ "parents", 'P', false, NULL, "make the missing segment too" },
-	{ "if-absent", 0, false, NULL, "what exists already is no error" },
-	{ "size", 0, false, "SIZE", "bytes at creation, 1 MiB by default" },
-	{ "max", 0, false, "SIZE", "bytes it may grow to, by default 1 GiB or half of what is free" },
-	{ "mode", 0, false, "MODE", "exact file mode, 0600 by default" },
-	{ "group", 0, false, "GROUP", "group of the file, by name or number" },
-	{ "huge", 0, false, "SIZE", "2M or 1G: on huge pages, without growth" },
-	{ "numa", 0, false, "POLICY", "local, bind:N or interleave:LIST" },
-	{ "sparse", 0, false, NULL, "do not reserve the memory" },
-	{ "prefault", 0, false, NULL, "touch all memory now" },
-	{ "lock", 0, false, NULL, "lock the memory against swapping" },
-	{ "key", 0, false, "TYPE", "key type of a new map" },
-	{ "for", 0, false, "COND", "a field of show against a value: 'used<10' 'health=ok'" },
-	{ "exists", 0, false, NULL, "wait until it exists" },
-	{ "typed", 0, false, NULL, "fields and elements instead of rows of bytes" },
-	{ "rw", 0, false, NULL, "allow writes" },
-	{ "allow-other", 0, false, NULL, "other users may look too" },
-	{ 0 },
+	{"json", 'j', true, NULL, "JSON out, one record a line; errors as JSON on stderr"},
+	{"pretty", 'p', true, NULL, "JSON with indentation"},
+	{"raw", 'r', true, NULL, "exact bytes, no newline; in: records of the element's size"},
+	{"frame", 0, true, "u32",
+	 "with --raw: each record after its length as 4 bytes, little-endian"},
+	{"null", '0', true, NULL, "records end in NUL, in and out"},
+	{"columns", 'o', true, "COLS", "columns by name, separated by commas"},
+	{"noheadings", 0, true, NULL, "no headings"},
+	{"bytes", 'b', true, NULL, "sizes in bytes"},
+	{"timeout", 't', true, "DUR", "how long each wait may last: 250us 20ms 2s 1m"},
+	{"nowait", 0, true, NULL, "do not wait; the same as -t 0"},
+	{"quiet", 'q', true, NULL, "say nothing about an expected no: exits 1, 5, 10 and 124"},
+	{"verbose", 'v', true, NULL, "say what was done, on stderr"},
+	{"color", 0, true, "WHEN", "auto, always or never"},
+	{"yes", 'y', true, NULL, "never ask"},
+	{"type", 0, true, "TYPE", "element type: of a new object, or a claim to be checked"},
+	{"help", 'h', true, NULL, "help on the verb"},
+	{"version", 0, true, NULL, "the version"},
+	{"count", 'n', false, "N", "how many; size suffixes are allowed"},
+	{"follow", 0, false, NULL, "go on until it is closed"},
+	{"meta", 0, false, NULL, "a record around each value: position, redelivered"},
+	{"interval", 'i', false, "DUR", "again each DUR"},
+	{"dry-run", 0, false, NULL, "say what would be done, and do nothing"},
+	{"value-file", 0, false, "FILE", "the value is what FILE holds"},
+	{"long", 'l', false, NULL, "more columns"},
+	{"parents", 'P', false, NULL, "make the missing segment too"},
+	{"if-absent", 0, false, NULL, "what exists already is no error"},
+	{"size", 0, false, "SIZE", "bytes at creation, 1 MiB by default"},
+	{"max", 0, false, "SIZE", "bytes it may grow to, by default 1 GiB or half of what is free"},
+	{"mode", 0, false, "MODE", "exact file mode, 0600 by default"},
+	{"group", 0, false, "GROUP", "group of the file, by name or number"},
+	{"huge", 0, false, "SIZE", "2M or 1G: on huge pages, without growth"},
+	{"numa", 0, false, "POLICY", "local, bind:N or interleave:LIST"},
+	{"sparse", 0, false, NULL, "do not reserve the memory"},
+	{"prefault", 0, false, NULL, "touch all memory now"},
+	{"lock", 0, false, NULL, "lock the memory against swapping"},
+	{"key", 0, false, "TYPE", "key type of a new map"},
+	{"for", 0, false, "COND", "a field of show against a value: 'used<10' 'health=ok'"},
+	{"exists", 0, false, NULL, "wait until it exists"},
+	{"typed", 0, false, NULL, "fields and elements instead of rows of bytes"},
+	{"rw", 0, false, NULL, "allow writes"},
+	{"allow-other", 0, false, NULL, "other users may look too"},
+	{0},
 };
 
 bool cli_listed(const char *list, const char *name)
@@ -90,7 +91,7 @@ int cli_usage(struct cli *c, const char *fmt, ...)
 	return cli_fail(c, CLI_USAGE, -EINVAL, "%s", text);
 }
 
-/* ---- what options there are --------------------------------------------------------------------- */
+/* ---- what options there are ------------------------------------------------------------- */
 
 static const struct ipk_arg *find_arg(const struct ipk_arg *arg, const char *name)
 {
@@ -156,7 +157,7 @@ static int unknown_option(struct cli *c, const char *name)
 {
 	const struct cli_option *o;
 	struct cli_suggest s;
-	struct ipk_buf shown = { 0 };
+	struct ipk_buf shown = {0};
 	char text[96];
 	int k, r;
 
@@ -178,7 +179,7 @@ static int unknown_option(struct cli *c, const char *name)
 	return r;
 }
 
-/* ---- splitting ---------------------------------------------------------------------------------- */
+/* ---- splitting -------------------------------------------------------------------------- */
 
 static int add_given(struct cli *c, const char *name, const char *value)
 {
@@ -280,7 +281,8 @@ static int split(struct cli *c, int argc, char **argv)
 		c->word[c->nwords++] = argv[i];
 		if (c->nwords == 1) {
 			c->verb = argv[i];
-			c->cmd = cli_command(argv[i]) ? cli_command(argv[i]) : cli_op_command(argv[i]);
+			c->cmd = cli_command(argv[i]) ? cli_command(argv[i])
+						      : cli_op_command(argv[i]);
 		} else if (c->nwords == 2) {
 			c->ref = argv[i];
 		}
@@ -288,12 +290,13 @@ static int split(struct cli *c, int argc, char **argv)
 	return 0;
 }
 
-/* ---- meaning ------------------------------------------------------------------------------------ */
+/* ---- meaning ---------------------------------------------------------------------------- */
 
 static int set_duration(struct cli *c, const char *name, const char *value, int64_t *ret)
 {
 	if (ipk_parse_duration(value, strlen(value), ret) < 0 || *ret < 0)
-		return cli_usage(c, "--%s wants a duration such as 250us, 20ms, 2s or 1m, got \"%s\"",
+		return cli_usage(c,
+				 "--%s wants a duration such as 250us, 20ms, 2s or 1m, got \"%s\"",
 				 name, value);
 	return 0;
 }
@@ -317,18 +320,18 @@ static int set_flag(struct cli_options *o, const char *name)
 		const char *name;
 		size_t offset;
 	} flags[] = {
-		{ "json", offsetof(struct cli_options, json) },
-		{ "raw", offsetof(struct cli_options, raw) },
-		{ "null", offsetof(struct cli_options, null) },
-		{ "noheadings", offsetof(struct cli_options, noheadings) },
-		{ "bytes", offsetof(struct cli_options, bytes) },
-		{ "quiet", offsetof(struct cli_options, quiet) },
-		{ "verbose", offsetof(struct cli_options, verbose) },
-		{ "yes", offsetof(struct cli_options, yes) },
-		{ "dry-run", offsetof(struct cli_options, dry_run) },
-		{ "long", offsetof(struct cli_options, longer) },
-		{ "follow", offsetof(struct cli_options, follow) },
-		{ "meta", offsetof(struct cli_options, meta) },
+		{"json", offsetof(struct cli_options, json)},
+		{"raw", offsetof(struct cli_options, raw)},
+		{"null", offsetof(struct cli_options, null)},
+		{"noheadings", offsetof(struct cli_options, noheadings)},
+		{"bytes", offsetof(struct cli_options, bytes)},
+		{"quiet", offsetof(struct cli_options, quiet)},
+		{"verbose", offsetof(struct cli_options, verbose)},
+		{"yes", offsetof(struct cli_options, yes)},
+		{"dry-run", offsetof(struct cli_options, dry_run)},
+		{"long", offsetof(struct cli_options, longer)},
+		{"follow", offsetof(struct cli_options, follow)},
+		{"meta", offsetof(struct cli_options, meta)},
 	};
 	unsigned i;
 
@@ -363,7 +366,8 @@ static int apply(struct cli *c, const struct cli_given *g)
 		return set_color(c, val);
 	if (!strcmp(g->name, "count")) {
 		c->opt.count_given = true;
-		if (ipk_parse_size(val, strlen(val), &c->opt.count) < 0 || c->opt.count == UINT64_MAX)
+		if (ipk_parse_size(val, strlen(val), &c->opt.count) < 0 ||
+		    c->opt.count == UINT64_MAX)
 			return cli_usage(c, "-n wants a count, got \"%s\"", val);
 	}
 	if (!strcmp(g->name, "frame")) {

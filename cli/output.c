@@ -15,7 +15,7 @@
 
 #define BLOCK (64u * 1024)
 
-struct cli_out cli_stdout = { .fd = STDOUT_FILENO };
+struct cli_out cli_stdout = {.fd = STDOUT_FILENO};
 
 void cli_out_init(void)
 {
@@ -38,7 +38,7 @@ int cli_flush(struct cli *c)
 
 	while (at < out->buf.len && !out->error) {
 		ssize_t n = write(out->fd, out->buf.data + at, out->buf.len - at);
-		struct pollfd p = { .fd = out->fd, .events = POLLOUT };
+		struct pollfd p = {.fd = out->fd, .events = POLLOUT};
 
 		if (n >= 0)
 			at += (size_t)n;
@@ -121,7 +121,7 @@ void cli_end_record(struct cli *c)
 
 void cli_name(struct cli *c, const char *name)
 {
-	struct ipk_buf b = { 0 };
+	struct ipk_buf b = {0};
 
 	if (!c->out->tty) {
 		cli_puts(c, name);
@@ -132,12 +132,12 @@ void cli_name(struct cli *c, const char *name)
 	ipk_buf_free(&b);
 }
 
-/* ---- values and records ------------------------------------------------------------------------- */
+/* ---- values and records ----------------------------------------------------------------- */
 
 static void put_framed(struct cli *c, const void *data, size_t len)
 {
-	unsigned char head[4] = { (unsigned char)len, (unsigned char)(len >> 8),
-				  (unsigned char)(len >> 16), (unsigned char)(len >> 24) };
+	unsigned char head[4] = {(unsigned char)len, (unsigned char)(len >> 8),
+				 (unsigned char)(len >> 16), (unsigned char)(len >> 24)};
 
 	if (c->opt.frame)
 		cli_put(c, head, sizeof(head));
@@ -147,7 +147,7 @@ static void put_framed(struct cli *c, const void *data, size_t len)
 /* For a person's eyes: no byte of a value may drive the terminal. */
 static void put_escaped(struct cli *c, const char *data, size_t len)
 {
-	struct ipk_buf b = { 0 };
+	struct ipk_buf b = {0};
 	size_t i, from = 0;
 
 	for (i = 0; i <= len; i++) {
@@ -191,7 +191,7 @@ static void put_text(struct cli *c, const struct ipk_type *type, const void *dat
 void cli_value(struct cli *c, const struct ipk_type *type, const void *data, size_t len)
 {
 	if (c->opt.json) {
-		struct ipk_buf b = { 0 };
+		struct ipk_buf b = {0};
 
 		if (!c->opt.pretty && !c->out->error) {
 			ipk_value_print(type, data, len, IPK_VALUE_JSON, &c->out->buf);
@@ -254,7 +254,7 @@ static void pretty(struct ipk_buf *b, const char *text, size_t len)
 
 void cli_json(struct cli *c, const char *text, size_t len)
 {
-	struct ipk_buf b = { 0 };
+	struct ipk_buf b = {0};
 
 	if (c->opt.pretty) {
 		pretty(&b, text, len);
@@ -286,7 +286,7 @@ void cli_json_str(struct ipk_buf *b, const char *name, const char *val)
 		ipk_buf_str(b, "null");
 }
 
-/* ---- records ------------------------------------------------------------------------------------ */
+/* ---- records ---------------------------------------------------------------------------- */
 
 void cli_record_begin(struct cli_record *r, struct cli *c)
 {
@@ -315,7 +315,7 @@ void cli_record_drop(struct cli_record *r)
 void cli_item(struct cli *c, const struct cli_object *ob, const struct ipk_item *item)
 {
 	unsigned flags = c->opt.meta ? IPK_RENDER_META : c->opt.json ? IPK_RENDER_JSON : 0;
-	struct ipk_buf b = { 0 };
+	struct ipk_buf b = {0};
 	int r;
 
 	if (!c->opt.meta && !item->key) {

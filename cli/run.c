@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Running CMD. Its status is passed on as env(1) does: 126 and 127 when it does not start, 128+n. */
+/* Running CMD. Its status is passed on as env(1) does: 126 and 127 when it does not start, 128+n.
+ */
 #include <errno.h>
 #include <signal.h>
 #include <spawn.h>

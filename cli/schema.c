@@ -22,10 +22,10 @@ static void first(struct ipk_buf *b, size_t at)
 
 static void args(struct ipk_buf *b, const char *name, const struct ipk_arg *arg)
 {
-	static const char *const types[] = { [IPK_ARG_U64] = "u64", [IPK_ARG_I64] = "i64",
-					     [IPK_ARG_VALUE] = "value", [IPK_ARG_TYPE] = "type",
-					     [IPK_ARG_WORD] = "word", [IPK_ARG_FLAG] = "flag",
-					     [IPK_ARG_TEXT] = "text" };
+	static const char *const types[] = {
+		[IPK_ARG_U64] = "u64",   [IPK_ARG_I64] = "i64",   [IPK_ARG_VALUE] = "value",
+		[IPK_ARG_TYPE] = "type", [IPK_ARG_WORD] = "word", [IPK_ARG_FLAG] = "flag",
+		[IPK_ARG_TEXT] = "text"};
 	const char *sep = "";
 
 	ipk_buf_printf(b, ",\"%s\":[", name);
@@ -68,8 +68,8 @@ static void flags(struct ipk_buf *b, unsigned set, const char *const *names)
 
 static void op(struct ipk_buf *b, const struct ipk_op *o)
 {
-	static const char *const names[] = { "write", "consume", "block", "in", "out", "key",
-					     "count", "cmd", NULL };
+	static const char *const names[] = {"write", "consume", "block", "in", "out",
+					    "key",   "count",   "cmd",   NULL};
 	char usage[256];
 	size_t at;
 
@@ -88,8 +88,8 @@ static void op(struct ipk_buf *b, const struct ipk_op *o)
 
 static void kind(struct ipk_buf *b, const struct ipk_kind *k)
 {
-	static const char *const names[] = { "indexed", "keyed", "value", "raw", "push", "log",
-					     "write_item", "remove_item", NULL };
+	static const char *const names[] = {"indexed", "keyed",      "value",       "raw", "push",
+					    "log",     "write_item", "remove_item", NULL};
 	const struct ipk_op *o;
 	const char *const *stat;
 	size_t at;
@@ -164,7 +164,7 @@ static void options(struct ipk_buf *b)
 
 	ipk_buf_str(b, ",\"options\":[");
 	for (o = cli_options; o->name; o++) {
-		char letter[2] = { o->letter, '\0' };
+		char letter[2] = {o->letter, '\0'};
 
 		ipk_buf_str(b, o > cli_options ? ",{" : "{");
 		at = b->len;
@@ -195,40 +195,46 @@ static void exits(struct ipk_buf *b)
 
 static void environment(struct ipk_buf *b)
 {
-	ipk_buf_str(b, ",\"environment\":["
-		       "{\"name\":\"IPK_DIR\",\"help\":\"where segments live; default /dev/shm\"},"
-		       "{\"name\":\"NO_COLOR\",\"help\":\"switches colour off when not empty\"},"
-		       "{\"name\":\"TERM\",\"help\":\"dumb switches colour off\"},"
-		       "{\"name\":\"IPK_FAULT\",\"help\":\"a test aid: internal makes every command end with exit 70, the name of an error (EOWNERDEAD) with that error's\"}]");
+	ipk_buf_str(b,
+		    ",\"environment\":["
+		    "{\"name\":\"IPK_DIR\",\"help\":\"where segments live; default /dev/shm\"},"
+		    "{\"name\":\"NO_COLOR\",\"help\":\"switches colour off when not empty\"},"
+		    "{\"name\":\"TERM\",\"help\":\"dumb switches colour off\"},"
+		    "{\"name\":\"IPK_FAULT\",\"help\":\"a test aid: internal makes every command "
+		    "end with exit 70, the name of an error (EOWNERDEAD) with that error's\"}]");
 }
 
-void cli_schema_help(struct cli *c, const struct cli_command *cmd, const struct ipk_kind *k)
+void cli_schema_kind(struct cli *c, const struct ipk_kind *k)
 {
-	struct ipk_buf b = { 0 };
+	struct ipk_buf b = {0};
 
-	ipk_buf_str(&b, "{\"v\":1,");
-	ipk_buf_printf(&b, "\"%s\":", k ? "kind" : "verb");
-	if (k) {
-		kind(&b, k);
-	} else {
-		const char *sep = "";
-		int i;
-
-		verb(&b, cmd, cli_command(cmd->name) != NULL);
-		ipk_buf_str(&b, ",\"ops\":[");
-		for (i = 0; ipk_kinds[i]; i++) {
-			const struct ipk_op *o = ipk_kind_op(ipk_kinds[i], cmd->name);
-
-			if (!o)
-				continue;
-			ipk_buf_printf(&b, "%s{\"kind\":\"%s\",\"op\":", sep, ipk_kinds[i]->name);
-			op(&b, o);
-			ipk_buf_str(&b, "}");
-			sep = ",";
-		}
-		ipk_buf_str(&b, "]");
-	}
+	ipk_buf_str(&b, "{\"v\":1,\"kind\":");
+	kind(&b, k);
 	ipk_buf_str(&b, "}");
+	cli_json(c, b.data, b.len);
+	ipk_buf_free(&b);
+}
+
+void cli_schema_verb(struct cli *c, const struct cli_command *cmd)
+{
+	struct ipk_buf b = {0};
+	const char *sep = "";
+	int i;
+
+	ipk_buf_str(&b, "{\"v\":1,\"verb\":");
+	verb(&b, cmd, cli_command(cmd->name) != NULL);
+	ipk_buf_str(&b, ",\"ops\":[");
+	for (i = 0; ipk_kinds[i]; i++) {
+		const struct ipk_op *o = ipk_kind_op(ipk_kinds[i], cmd->name);
+
+		if (!o)
+			continue;
+		ipk_buf_printf(&b, "%s{\"kind\":\"%s\",\"op\":", sep, ipk_kinds[i]->name);
+		op(&b, o);
+		ipk_buf_str(&b, "}");
+		sep = ",";
+	}
+	ipk_buf_str(&b, "]}");
 	cli_json(c, b.data, b.len);
 	ipk_buf_free(&b);
 }
@@ -236,7 +242,7 @@ void cli_schema_help(struct cli *c, const struct cli_command *cmd, const struct 
 int cli_schema(struct cli *c)
 {
 	const struct cli_command *cmd;
-	struct ipk_buf b = { 0 };
+	struct ipk_buf b = {0};
 	const char *sep = "";
 	int k;
 

@@ -9,7 +9,7 @@
 
 #include "cli.h"
 
-/* ---- new ---------------------------------------------------------------------------------------- */
+/* ---- new -------------------------------------------------------------------------------- */
 
 static const char segment_options[] = "size max mode group huge numa sparse prefault lock";
 
@@ -20,7 +20,8 @@ static int size_option(struct cli *c, const char *name, uint64_t *ret)
 	if (!text)
 		return 0;
 	if (ipk_parse_size(text, strlen(text), ret) < 0)
-		return cli_usage(c, "--%s wants a size such as 4096, 64K or 1GiB, got \"%s\"", name, text);
+		return cli_usage(c, "--%s wants a size such as 4096, 64K or 1GiB, got \"%s\"", name,
+				 text);
 	return *ret ? 0 : cli_usage(c, "--%s must not be 0", name);
 }
 
@@ -34,7 +35,8 @@ static int mode_option(struct cli *c, uint32_t *ret)
 		return 0;
 	mode = strtol(text, &end, 8);
 	if (*end || end == text || mode < 1 || mode > 0777)
-		return cli_usage(c, "--mode wants an octal file mode such as 0640, got \"%s\"", text);
+		return cli_usage(c, "--mode wants an octal file mode such as 0640, got \"%s\"",
+				 text);
 	*ret = (uint32_t)mode;
 	return 0;
 }
@@ -89,7 +91,7 @@ static int segment_from_options(struct cli *c, struct ipk_segment_options *o)
 static int new_segment(struct cli *c, const char *name, bool may_exist)
 {
 	struct ipk_segment_options options = IPK_SEGMENT_OPTIONS_INIT;
-	struct ipk_error err = { 0 };
+	struct ipk_error err = {0};
 	int r = segment_from_options(c, &options);
 
 	if (r)
@@ -133,7 +135,8 @@ static int collect_params(struct cli *c, const struct ipk_kind *kind, struct ipk
 			param[n++].value = c->given[i].value;
 		} else if (cli_listed(segment_options, name)) {
 			if (!parents)
-				return cli_usage(c, "--%s is a segment's; with -P it is made too", name);
+				return cli_usage(c, "--%s is a segment's; with -P it is made too",
+						 name);
 		} else if (cli_listed(c->cmd->options, name)) {
 			continue;
 		} else if (!cli_is_common(name)) {
@@ -159,7 +162,8 @@ static int unknown_kind(struct cli *c, const char *name)
 				       ipk_kinds[k]->name);
 	}
 	if (!*cli_suggest_text(&s, text))
-		return cli_fail(c, CLI_WRONG, -EMEDIUMTYPE, "no kind \"%s\"; there are:%s", name, list);
+		return cli_fail(c, CLI_WRONG, -EMEDIUMTYPE, "no kind \"%s\"; there are:%s", name,
+				list);
 	return cli_fail(c, CLI_WRONG, -EMEDIUMTYPE, "no kind \"%s\"%s", name, text);
 }
 
@@ -180,7 +184,7 @@ static int new_object(struct cli *c, const struct ipk_ref *ref, const struct ipk
 {
 	struct ipk_param *param = calloc(c->ngiven + 1, sizeof(*param));
 	struct ipk_segment *seg = NULL;
-	struct ipk_error err = { 0 };
+	struct ipk_error err = {0};
 	unsigned n = 0;
 	int r;
 
@@ -193,7 +197,8 @@ static int new_object(struct cli *c, const struct ipk_ref *ref, const struct ipk
 		goto out;
 	r = ipk_segment_open(ref->segment, IPK_READ | IPK_WRITE, &seg, &err);
 	if (r == -ENOENT) {
-		r = cli_fail(c, CLI_ABSENT, r, "no segment \"%s\"; with -P it is made too", ref->segment);
+		r = cli_fail(c, CLI_ABSENT, r, "no segment \"%s\"; with -P it is made too",
+			     ref->segment);
 		goto out;
 	}
 	if (r == 0)
@@ -218,7 +223,7 @@ out:
 static int check_type(struct cli *c, const char *option)
 {
 	const char *text = cli_given(c, option);
-	struct ipk_error err = { 0 };
+	struct ipk_error err = {0};
 	struct ipk_type *type;
 	int r;
 
@@ -235,7 +240,7 @@ static int check_type(struct cli *c, const char *option)
 int cli_new(struct cli *c)
 {
 	const struct ipk_kind *kind;
-	struct ipk_ref ref = { 0 };
+	struct ipk_ref ref = {0};
 	unsigned i;
 	int r = cli_ref(c, c->word[0], CLI_REF_SEGMENT | CLI_REF_OBJECT, &ref);
 
@@ -265,7 +270,7 @@ int cli_new(struct cli *c)
 	return r;
 }
 
-/* ---- rm ----------------------------------------------------------------------------------------- */
+/* ---- rm --------------------------------------------------------------------------------- */
 
 static int remove_item(struct cli *c, char *text)
 {
@@ -285,7 +290,7 @@ static int remove_item(struct cli *c, char *text)
 
 static void would_remove(struct cli *c, const char *text)
 {
-	struct ipk_buf b = { 0 };
+	struct ipk_buf b = {0};
 
 	if (!c->opt.json) {
 		cli_puts(c, "would remove ");
@@ -303,11 +308,12 @@ static void would_remove(struct cli *c, const char *text)
 static int remove_one(struct cli *c, char *text)
 {
 	struct ipk_segment *seg = NULL;
-	struct ipk_error err = { 0 };
+	struct ipk_error err = {0};
 	struct cli_object ob;
 	int r;
 
-	/* Looking first says what is not there, with a suggestion. A damaged one can be removed too. */
+	/* Looking first says what is not there, with a suggestion. A damaged one can be removed
+	 * too. */
 	r = cli_ref(c, text, CLI_REF_SEGMENT | CLI_REF_OBJECT | CLI_REF_KEY, &ob.ref);
 	if (r)
 		return r;
@@ -354,12 +360,12 @@ int cli_rm(struct cli *c)
 	return first;
 }
 
-/* ---- grow, mv ----------------------------------------------------------------------------------- */
+/* ---- grow, mv --------------------------------------------------------------------------- */
 
 int cli_grow(struct cli *c)
 {
 	struct ipk_segment *seg = NULL;
-	struct ipk_error err = { 0 };
+	struct ipk_error err = {0};
 	struct cli_object ob;
 	uint64_t size;
 	int r = cli_open(c, c->word[0], CLI_REF_SEGMENT, &ob);
@@ -382,8 +388,8 @@ int cli_grow(struct cli *c)
 static int move_segment(struct cli *c, const char *from, const char *to)
 {
 	char old[4096], new[4096];
-	struct ipk_error err = { 0 };
-	struct ipk_ref ref = { 0 };
+	struct ipk_error err = {0};
+	struct ipk_ref ref = {0};
 	int r = cli_ref(c, to, CLI_REF_SEGMENT, &ref);
 
 	if (r)
@@ -393,16 +399,17 @@ static int move_segment(struct cli *c, const char *from, const char *to)
 		r = ipk_segment_path(ref.segment, new, sizeof(new), &err);
 	ipk_ref_free(&ref);
 	if (r == 0 && renameat2(AT_FDCWD, old, AT_FDCWD, new, RENAME_NOREPLACE) < 0)
-		r = errno == EEXIST ? ipk_error_set(&err, -EEXIST, "%s exists", to) :
-		    errno == EXDEV ? ipk_error_set(&err, -EINVAL, "%s is on another file system", to) :
-				     ipk_error_set(&err, -errno, "%s", strerror(errno));
+		r = errno == EEXIST ? ipk_error_set(&err, -EEXIST, "%s exists", to)
+		    : errno == EXDEV
+			    ? ipk_error_set(&err, -EINVAL, "%s is on another file system", to)
+			    : ipk_error_set(&err, -errno, "%s", strerror(errno));
 	return r < 0 ? cli_fail_code(c, r, &err) : 0;
 }
 
 /* NAME alone, or the whole new REF in the same segment. */
 static int new_name(struct cli *c, const struct cli_object *ob, const char *to, char name[64])
 {
-	struct ipk_ref ref = { 0 };
+	struct ipk_ref ref = {0};
 	bool same;
 	int r;
 
@@ -416,8 +423,10 @@ static int new_name(struct cli *c, const struct cli_object *ob, const char *to, 
 		return same ? 0 : cli_usage(c, "an object stays in its segment; see: ipcctl cp");
 	}
 	if (!ipk_object_name_ok(to))
-		return cli_usage(c, "\"%s\" is no name: 1 to 63 of A-Za-z0-9._- that do not begin with . or -",
-				 to);
+		return cli_usage(
+			c,
+			"\"%s\" is no name: 1 to 63 of A-Za-z0-9._- that do not begin with . or -",
+			to);
 	snprintf(name, 64, "%s", to);
 	return 0;
 }
@@ -425,7 +434,7 @@ static int new_name(struct cli *c, const struct cli_object *ob, const char *to, 
 int cli_mv(struct cli *c)
 {
 	struct ipk_segment *seg = NULL;
-	struct ipk_error err = { 0 };
+	struct ipk_error err = {0};
 	struct cli_object ob;
 	char name[64];
 	int r = cli_open(c, c->word[0], CLI_REF_SEGMENT | CLI_REF_OBJECT, &ob);

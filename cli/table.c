@@ -30,13 +30,14 @@ static int choose(struct cli_table *t, const char *name, size_t len)
 	return cli_usage(t->c, "no column \"%s\"%s", wanted, cli_suggest_text(&s, text));
 }
 
-int cli_table_begin(struct cli_table *t, struct cli *c, const struct cli_column *col, unsigned ncols)
+int cli_table_begin(struct cli_table *t, struct cli *c, const struct cli_column *col,
+		    unsigned ncols)
 {
 	const char *p = c->opt.columns;
 	unsigned i;
 	int r;
 
-	*t = (struct cli_table){ .c = c, .col = col, .ncols = ncols };
+	*t = (struct cli_table){.c = c, .col = col, .ncols = ncols};
 	for (i = 0; !p && i < ncols; i++)
 		if (c->opt.longer || c->opt.json || !(col[i].flags & CLI_COL_LONG))
 			t->shown[t->nshown++] = i;
@@ -73,22 +74,22 @@ static struct cli_cell *last(struct cli_table *t, unsigned col)
 
 void cli_cell_str(struct cli_table *t, unsigned col, const char *val)
 {
-	*last(t, col) = (struct cli_cell){ CLI_CELL_STR, 0, strdup(val) };
+	*last(t, col) = (struct cli_cell){CLI_CELL_STR, 0, strdup(val)};
 }
 
 void cli_cell_u64(struct cli_table *t, unsigned col, uint64_t val)
 {
-	*last(t, col) = (struct cli_cell){ CLI_CELL_U64, val, NULL };
+	*last(t, col) = (struct cli_cell){CLI_CELL_U64, val, NULL};
 }
 
 void cli_cell_size(struct cli_table *t, unsigned col, uint64_t val)
 {
-	*last(t, col) = (struct cli_cell){ CLI_CELL_SIZE, val, NULL };
+	*last(t, col) = (struct cli_cell){CLI_CELL_SIZE, val, NULL};
 }
 
 void cli_cell_bool(struct cli_table *t, unsigned col, bool val)
 {
-	*last(t, col) = (struct cli_cell){ CLI_CELL_BOOL, val, NULL };
+	*last(t, col) = (struct cli_cell){CLI_CELL_BOOL, val, NULL};
 }
 
 static void text_of(struct cli_table *t, const struct cli_cell *cell, struct ipk_buf *b)
@@ -133,7 +134,7 @@ static void print_json(struct cli_table *t)
 	unsigned i;
 
 	for (row = 0; row < t->nrows; row++) {
-		struct ipk_buf b = { 0 };
+		struct ipk_buf b = {0};
 
 		ipk_buf_str(&b, "{\"v\":1");
 		for (i = 0; i < t->nshown; i++) {
@@ -184,8 +185,8 @@ static void print_cell(struct cli_table *t, const char *text, size_t len, unsign
 static void print_text(struct cli_table *t)
 {
 	bool head = !t->c->opt.noheadings, color = cli_colored(t->c);
-	size_t width[CLI_COL_MAX] = { 0 }, row;
-	struct ipk_buf b = { 0 };
+	size_t width[CLI_COL_MAX] = {0}, row;
+	struct ipk_buf b = {0};
 	unsigned i;
 
 	for (i = 0; i < t->nshown; i++) {
@@ -201,7 +202,8 @@ static void print_text(struct cli_table *t)
 	if (head && color)
 		cli_puts(t->c, "\033[1m");
 	for (i = 0; head && i < t->nshown; i++)
-		print_cell(t, t->col[t->shown[i]].name, strlen(t->col[t->shown[i]].name), i, width[i]);
+		print_cell(t, t->col[t->shown[i]].name, strlen(t->col[t->shown[i]].name), i,
+			   width[i]);
 	if (head && color)
 		cli_puts(t->c, "\033[0m");
 	for (row = 0; row < t->nrows; row++) {

@@ -28,7 +28,7 @@ static int print_item(void *arg, const struct ipk_item *item)
 /* Ends a walk: what it came to, or what writing came to. */
 static int walked(struct cli *c, int r)
 {
-	struct ipk_error err = { 0 };
+	struct ipk_error err = {0};
 
 	if (c->out->error)
 		return cli_flush_status(c);
@@ -49,7 +49,7 @@ int cli_known_kind(struct cli *c, const struct cli_object *ob)
 
 static int key_error(struct cli *c, struct cli_object *ob, int r)
 {
-	struct ipk_buf key = { 0 };
+	struct ipk_buf key = {0};
 	uint64_t used = 0, cap = 0;
 	char kind[40];
 
@@ -59,14 +59,17 @@ static int key_error(struct cli *c, struct cli_object *ob, int r)
 	if (ob->kind->inspect)
 		ob->kind->inspect(&ob->o, &used, &cap);
 	if (r == -ENOENT)
-		r = cli_fail(c, CLI_ABSENT, r, "no key \"%.*s\"", (int)key.len, key.data ? key.data : "");
+		r = cli_fail(c, CLI_ABSENT, r, "no key \"%.*s\"", (int)key.len,
+			     key.data ? key.data : "");
 	else if (r == -ERANGE)
 		r = cli_fail(c, CLI_ABSENT, r, "%.*s is out of bounds: %s of %llu", (int)key.len,
-			     key.data ? key.data : "", cli_a_kind(ob, kind), (unsigned long long)cap);
+			     key.data ? key.data : "", cli_a_kind(ob, kind),
+			     (unsigned long long)cap);
 	else if (r == -EINVAL)
 		r = cli_fail(c, CLI_WRONG, r, "\"%.*s\" is no %s", (int)key.len,
 			     key.data ? key.data : "",
-			     ob->key_type ? ob->key_type->text : "index (7) or range (0..10, 3.., ..5)");
+			     ob->key_type ? ob->key_type->text
+					  : "index (7) or range (0..10, 3.., ..5)");
 	else
 		r = cli_fail_code(c, r, NULL);
 	ipk_buf_free(&key);
@@ -125,7 +128,7 @@ static bool is_json(const char *text, size_t len)
 
 static int get_value(struct cli *c, struct cli_object *ob)
 {
-	struct ipk_buf text = { 0 }, json = { 0 };
+	struct ipk_buf text = {0}, json = {0};
 	int r = ob->kind->value(&ob->o, &text);
 
 	if (r == 0 && text.len && text.data[text.len - 1] == '\n')
@@ -156,7 +159,7 @@ static int get_value(struct cli *c, struct cli_object *ob)
 int cli_get(struct cli *c)
 {
 	struct cli_object ob;
-	struct reader rd = { .c = c, .ob = &ob };
+	struct reader rd = {.c = c, .ob = &ob};
 	char kind[40];
 	int r = cli_open(c, c->word[0], CLI_REF_OBJECT | CLI_REF_KEY, &ob);
 
@@ -174,8 +177,9 @@ int cli_get(struct cli *c)
 		 !(ob.kind->flags & IPK_KIND_PUSH))
 		r = walked(c, ob.kind->items(&ob.o, 0, UINT64_MAX, print_item, &rd));
 	else
-		r = cli_fail(c, CLI_WRONG, -EMEDIUMTYPE, "%s has no single value; see: ipcctl peek %s",
-			     cli_a_kind(&ob, kind), c->ref);
+		r = cli_fail(c, CLI_WRONG, -EMEDIUMTYPE,
+			     "%s has no single value; see: ipcctl peek %s", cli_a_kind(&ob, kind),
+			     c->ref);
 	cli_close(&ob);
 	return r;
 }
@@ -195,7 +199,7 @@ static int peek_item(void *arg, const struct ipk_item *item)
 int cli_peek(struct cli *c)
 {
 	struct cli_object ob;
-	struct reader rd = { .c = c, .ob = &ob, .left = c->opt.count_given ? c->opt.count : 1 };
+	struct reader rd = {.c = c, .ob = &ob, .left = c->opt.count_given ? c->opt.count : 1};
 	const struct ipk_op *op;
 	int r = cli_open(c, c->word[0], CLI_REF_OBJECT, &ob);
 
@@ -219,7 +223,8 @@ static int print_key(void *arg, const struct ipk_item *item)
 	if (item->key && rd->ob->key_type)
 		cli_value(rd->c, rd->ob->key_type, item->key, item->key_len);
 	else
-		cli_printf(rd->c, "%llu%c", (unsigned long long)item->pos, rd->c->opt.null ? 0 : '\n');
+		cli_printf(rd->c, "%llu%c", (unsigned long long)item->pos,
+			   rd->c->opt.null ? 0 : '\n');
 	cli_end_record(rd->c);
 	return rd->c->out->error || cli_interrupted() ? -ECANCELED : 0;
 }
@@ -227,7 +232,7 @@ static int print_key(void *arg, const struct ipk_item *item)
 int cli_keys(struct cli *c)
 {
 	struct cli_object ob;
-	struct reader rd = { .c = c, .ob = &ob };
+	struct reader rd = {.c = c, .ob = &ob};
 	char kind[40];
 	int r = cli_open(c, c->word[0], CLI_REF_OBJECT, &ob);
 
@@ -251,7 +256,7 @@ static int found_it(void *arg, const struct ipk_item *item)
 int cli_has(struct cli *c)
 {
 	struct cli_object ob;
-	struct reader rd = { .c = c, .ob = &ob };
+	struct reader rd = {.c = c, .ob = &ob};
 	const char *key = c->nwords > 1 ? c->word[1] : NULL;
 	size_t len = key ? strlen(key) : 0;
 	char kind[40];

@@ -29,8 +29,7 @@ static int parse_condition(struct cli *c, const char *text, struct condition *co
 	static const struct {
 		const char *text;
 		enum order order;
-	} ops[] = { { "<=", LE }, { ">=", GE }, { "!=", NE }, { "==", EQ },
-		    { "<", LT },  { ">", GT },	{ "=", EQ } };
+	} ops[] = {{"<=", LE}, {">=", GE}, {"!=", NE}, {"==", EQ}, {"<", LT}, {">", GT}, {"=", EQ}};
 	size_t len = strcspn(text, "<>=!");
 	const char *p = text + len;
 	char *end;
@@ -42,7 +41,8 @@ static int parse_condition(struct cli *c, const char *text, struct condition *co
 		if (!strncmp(p, ops[i].text, strlen(ops[i].text)))
 			break;
 	if (i == CLI_ARRAY_LEN(ops) || len == 0 || len >= sizeof(cond->field))
-		return cli_usage(c, "--for wants FIELD, one of < <= > >= = !=, VALUE; got \"%s\"", text);
+		return cli_usage(c, "--for wants FIELD, one of < <= > >= = !=, VALUE; got \"%s\"",
+				 text);
 	p += strlen(ops[i].text);
 	p += strspn(p, " ");
 	snprintf(cond->field, sizeof(cond->field), "%.*s", (int)len, text);
@@ -173,7 +173,7 @@ static int no_field(struct cli *c, struct cli_object *ob, const char *field)
 	struct {
 		struct ipk_visitor v;
 		struct cli_suggest s;
-	} s = { .v = { suggest_u64, suggest_i64, suggest_bool, suggest_str } };
+	} s = {.v = {suggest_u64, suggest_i64, suggest_bool, suggest_str}};
 	char text[96];
 
 	cli_suggest_init(&s.s, field);
@@ -186,8 +186,8 @@ static int no_field(struct cli *c, struct cli_object *ob, const char *field)
 /* 1 when the condition holds, 0 when not yet, else minus an exit status that was reported. */
 static int look(struct cli *c, struct cli_object *ob, const struct condition *cond, bool exists)
 {
-	struct seen seen = { .v = { see_u64, see_i64, see_bool, see_str } };
-	struct ipk_error err = { 0 };
+	struct seen seen = {.v = {see_u64, see_i64, see_bool, see_str}};
+	struct ipk_error err = {0};
 	int r = cli_find(ob, &err);
 
 	if (r == -ENOENT && exists)
@@ -213,7 +213,8 @@ static int64_t now(void)
 	return ts.tv_sec * INT64_C(1000000000) + ts.tv_nsec;
 }
 
-static int poll_until(struct cli *c, struct cli_object *ob, const struct condition *cond, bool exists)
+static int poll_until(struct cli *c, struct cli_object *ob, const struct condition *cond,
+		      bool exists)
 {
 	int64_t start = now(), pause = 1000000, left;
 	int r;
@@ -250,7 +251,7 @@ int cli_wait(struct cli *c)
 	const char *text = cli_given(c, "for");
 	bool exists = cli_given(c, "exists") != NULL;
 	struct condition cond;
-	struct cli_object ob = { 0 };
+	struct cli_object ob = {0};
 	int r;
 
 	if (!text && !exists) {

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: MIT */
+/* show: all fields of a segment, an object or an item, and what a person would do next. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cli.h"
+
+/* What a person would do next, from what there is. */
+static void next_step(struct cli *c, struct cli_object *ob)
+{
+	const struct ipk_kind *kind = ob->kind;
+	uint64_t used = 0, cap = 0;
+	const char *health;
+	char text[160];
+
+	if (!ob->found) {
+		struct ipk_segment_info in;
+
+		health = ipk_segment_health(ob->view, text, sizeof(text));
+		if (strcmp(health, "ok"))
+			cli_printf(c, "next ipcctl fsck %s\n", c->ref);
+		else if (ipk_view_info(ob->view, &in) == 0 && in.objects == 0)
+			cli_printf(c, "next ipcctl new %s/jobs queue\n", c->ref);
+		else
+			cli_printf(c, "next ipcctl ls %s\n", c->ref);
+		return;
+	}
+	health = ipk_object_health(&ob->o, text, sizeof(text));
+	if (kind && kind->inspect)
+		kind->inspect(&ob->o, &used, &cap);
+	if (strcmp(health, "ok"))
+		cli_printf(c, "next ipcctl who %s\n", c->ref);
+	else if (!kind)
+		cli_printf(c, "next ipcctl hexdump %s\n", c->ref);
+	else if (kind->flags & IPK_KIND_PUSH)
+		cli_printf(c, used ? "next ipcctl pop %s\n" : "next ipcctl push %s VALUE\n",
+			   c->ref);
+	else if (kind->flags & IPK_KIND_KEYED)
+		cli_printf(c, used ? "next ipcctl get %s\n" : "next ipcctl set %s/KEY VALUE\n",
+			   c->ref);
+	else if (kind->flags & IPK_KIND_INDEXED)
+		cli_printf(c, "next ipcctl get %s/0\n", c->ref);
+	else
+		cli_printf(c, "next ipcctl help %s\n", kind->name);
+}
+
+struct shown_item {
+	struct ipk_render *r;
+	struct cli_object *ob;
+};
+
+static int show_item(void *arg, const struct ipk_item *item)
+{
+	struct shown_item *s = arg;
+	struct ipk_visitor *v = &s->r->visitor;
+
+	if (item->key && s->ob->key_type)
+		ipk_render_value(s->r, "key", s->ob->key_type, item->key, item->key_len);
+	else
+		v->u64(v, "pos", item->pos);
+	v->u64(v, "bytes", item->len);
+	v->u64(v, "redelivered", item->redelivered);
+	v->boolean(v, "leased", item->leased);
+	ipk_render_value(s->r, "value", s->ob->type, item->data, item->len);
+	return 0;
+}
+
+int cli_show(struct cli *c)
+{
+	struct cli_record rec;
+	struct cli_object ob;
+	struct shown_item item = {&rec.render, &ob};
+	char kind[40];
+	int r = cli_open(c, c->word[0], CLI_REF_SEGMENT | CLI_REF_OBJECT | CLI_REF_KEY, &ob);
+
+	if (r)
+		return r;
+	if (ob.ref.key)
+		r = cli_known_kind(c, &ob);
+	if (r == 0 && ob.ref.key && !ob.kind->item)
+		r = cli_fail(c, CLI_WRONG, -EMEDIUMTYPE, "%s has no keys", cli_a_kind(&ob, kind));
+	if (r == 0) {
+		cli_record_begin(&rec, c);
+		r = ob.ref.key ? ob.kind->item(&ob.o, ob.ref.key, ob.ref.key_len, show_item, &item)
+			       : cli_fields(&ob, &rec.render.visitor);
+		if (r < 0) {
+			cli_record_drop(&rec);
+			r = cli_fail_code(c, r, NULL);
+		} else {
+			cli_record_end(&rec);
+			if (!c->opt.json && !ob.ref.key)
+				next_step(c, &ob);
+			r = 0;
+		}
+	}
+	cli_close(&ob);
+	return r;
+}
