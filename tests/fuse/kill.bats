@@ -11,9 +11,9 @@ slay() {
 
 @test "readers killed in the middle of large files do not disturb the others" {
 	ipcctl new S --size 64MiB
-	ipcctl new S/a array --type u64 --cap 1000000
+	ipcctl new S/a array --type u64 --cap 200000
 	serve
-	for i in $(seq 10); do
+	for i in $(seq 5); do
 		background sh -c 'exec cat "$1" >/dev/null' - "$M/S/a/all.json"
 		first=$pid
 		background sh -c 'exec ls -lR "$1" >/dev/null' - "$M/S"
@@ -21,15 +21,15 @@ slay() {
 		kill -9 "$first" "$pid"
 		until_true ended "$first"
 		until_true ended "$pid"
-		is 1000000 cat "$M/S/a/used"
+		is 200000 cat "$M/S/a/used"
 	done
 	equal "$(timeout 300 sort -u "$M/S/a/all.json")" 0
-	equal "$(timeout 300 wc -l <"$M/S/a/all.json")" 1000000
+	equal "$(timeout 300 wc -l <"$M/S/a/all.json")" 200000
 }
 
 @test "a reader can be killed while a large file is rendered for it" {
 	ipcctl new S --size 128MiB
-	ipcctl new S/a array --type '{u64 a; u64 b; f64 c; f64 d}' --cap 2000000
+	ipcctl new S/a array --type '{u64 a; u64 b; f64 c; f64 d}' --cap 500000
 	serve
 	for i in 1 2 3; do
 		background cat "$M/S/a/all.json"
@@ -38,7 +38,7 @@ slay() {
 		kill -9 "$pid"
 		until_true ended "$pid"
 		[ ! -s out ]
-		is 2000000 cat "$M/S/a/used"
+		is 500000 cat "$M/S/a/used"
 	done
 }
 
@@ -90,7 +90,7 @@ slay() {
 
 @test "ipcfs killed while it serves: the next mount shows the same, nothing acknowledged is lost" {
 	ipcctl new -P S/q queue --cap 100000
-	for round in 1 2 3 4 5; do
+	for round in 1 2 3; do
 		serve --rw
 		background sh -c 'i=0; while echo "$2.$i"; do i=$((i + 1)); done >"$1"' - "$M/S/q/push" "$round"
 		background cat "$M/S/q/.wait/pop"
@@ -107,9 +107,9 @@ slay() {
 	timeout -k 5 120 ipcctl drain S/q >rest
 	# Each round's numbers begin with 0 and have no gaps: what the killed one had taken for the reader
 	# and not delivered came back.
-	cat out.[1-5] rest | sort -u -t. -k1,1n -k2,2n >all
+	cat out.[1-3] rest | sort -u -t. -k1,1n -k2,2n >all
 	awk -F. '$1 != r { r = $1; n = 0 } $2 != n { print "gap before " $0; exit 1 } { n++ }' all
-	equal "$(cut -d. -f1 all | sort -u | paste -sd' ')" '1 2 3 4 5'
+	equal "$(cut -d. -f1 all | sort -u | paste -sd' ')" '1 2 3'
 }
 
 @test "a killed reader loses at most the record that it had been given" {
@@ -118,7 +118,7 @@ slay() {
 	background sh -c 'i=0; while [ $i -lt 2000 ]; do echo $i; i=$((i + 1)); done | ipcctl push S/q -'
 	pusher=$pid
 	kills=0
-	while ! ended "$pusher" && [ "$kills" -lt 40 ]; do
+	while ! ended "$pusher" && [ "$kills" -lt 15 ]; do
 		kills=$((kills + 1))
 		cat "$M/S/q/.wait/pop" >"got.$kills" 3>&- &
 		reader=$!
@@ -144,7 +144,7 @@ slay() {
 
 @test "mounts and unmounts in a row leave nothing" {
 	ipcctl new -P S/q queue
-	for i in $(seq 8); do
+	for i in $(seq 4); do
 		timeout -k 5 60 ipcctl mount "$M"
 		is queue cat "$M/S/q/kind"
 		timeout -k 5 60 ipcctl umount "$M"

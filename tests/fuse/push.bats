@@ -165,11 +165,11 @@ next' timeout 60 ipcctl pop S/q -n 2
 @test "a write waits for room, and goes on when there is some" {
 	ipcctl new -P S/q queue --type u64 --cap 16
 	serve --rw
-	background seq 5000
+	background seq 2000
 	wait "$pid"
 	mv out numbers
 	background dd bs=1000 status=none if=numbers of="$M/S/q/push"
-	timeout -k 5 120 ipcctl pop S/q -n 5000 | cmp - numbers
+	timeout -k 5 120 ipcctl pop S/q -n 2000 | cmp - numbers
 	until_true ended "$pid"
 	wait "$pid"
 }
