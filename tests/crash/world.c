@@ -141,7 +141,7 @@ static int run_op(const struct world *w, const struct ipk_op *op, const char *ke
 	call.emit = feed_emit;
 	call.flush = feed_flush;
 	call.tool = &feed;
-	ret->r = n || !(in || (op->flags & IPK_OP_COUNT)) ? op->run(&call) : 0;
+	ret->r = n ? op->run(&call) : 0;
 	for (unsigned i = 0; i < MAX_INPUTS; i++)
 		ipk_buf_free(&feed.value[i]);
 	ipk_buf_free(&feed.key);
