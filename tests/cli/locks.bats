@@ -1,0 +1,52 @@
+#!/usr/bin/env bats
+# lock countdown await arrive reset: mutex, latch, barrier
+load common
+
+@test "a mutex is held while CMD runs, and whichever way CMD ends" {
+	ipcctl new -P S/m mutex
+	prints free ipcctl get S/m
+	prints held ipcctl lock S/m -- ipcctl get S/m
+	prints 5 bash -c 'ipcctl lock S/m -- ipcctl lock S/m --nowait -- true 2>/dev/null; echo $?'
+	prints 7 bash -c 'ipcctl lock S/m -- sh -c "exit 7"; echo $?'
+	prints 137 bash -c 'ipcctl lock S/m -- sh -c "kill -9 \$\$"; echo $?'
+	prints free ipcctl get S/m
+	fails 6 ipcctl lock S/m
+	ipcctl reset S/m
+}
+
+@test "a lock waits for the one before it" {
+	ipcctl new -P S/m mutex
+	mkfifo go
+	background ipcctl lock S/m -- sh -c 'read x <go'
+	until_true ipcctl wait S/m --for 'used=1' -t 60s
+	fails 124 ipcctl lock S/m -t 10ms -- true
+	fails 5 ipcctl reset S/m
+	echo x >go
+	ipcctl lock S/m -t 60s -- true
+	ends "$pid" 0
+}
+
+@test "a latch lets through when it is counted down" {
+	ipcctl new -P S/l latch --cap 3
+	fails 5 ipcctl await S/l --nowait
+	fails 11 ipcctl countdown S/l 4
+	background ipcctl await S/l
+	ipcctl countdown S/l
+	prints 2 ipcctl get S/l
+	ipcctl countdown S/l 2
+	ends "$pid" 0
+	ipcctl await S/l
+	ipcctl reset S/l
+	prints 3 ipcctl get S/l
+}
+
+@test "a barrier opens when all have arrived" {
+	ipcctl new -P S/b barrier
+	fails 5 ipcctl wait S/b --nowait
+	ipcctl arrive S/b
+	fails 5 ipcctl reset S/b
+	prints 0 ipcctl get S/b
+	ipcctl arrive S/b
+	prints 1 ipcctl get S/b
+	ipcctl reset S/b
+}
