@@ -284,7 +284,7 @@ void dir_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	struct job j;
 	int r;
 
-	job_begin(&j, req, ino, true);
+	job_begin(&j, req, ino, JOB_READS);
 	if (!l) {
 		job_error(&j, -ENOMEM);
 		return;
@@ -328,7 +328,7 @@ void dir_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fus
 	int r = buf ? 0 : -ENOMEM;
 
 	__atomic_add_fetch(&l->refs, 1, __ATOMIC_RELAXED);
-	job_begin(&j, req, ino, true);
+	job_begin(&j, req, ino, JOB_READS);
 	pthread_mutex_lock(&l->lock);
 	if (r == 0 && off == 0 && l->begun)
 		r = collect(&j, l);

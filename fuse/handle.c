@@ -157,7 +157,7 @@ void handle_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	struct job j;
 	int r;
 
-	job_begin(&j, req, ino, true);
+	job_begin(&j, req, ino, JOB_READS);
 	r = handle_new(j.node, fuse_req_ctx(req)->pid, &h);
 	if (r == 0)
 		r = open_any(&j, h, fi);
@@ -187,11 +187,16 @@ void handle_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	struct job j;
 
 	/* Nobody waits for the answer; what it commits is not stopped by an interruption. */
-	h = job_begin_on(&j, req, ino, fi, false);
+	h = job_begin_on(&j, req, ino, fi, JOB_WRITES);
 	wait_shut(h);
 	write_release(&j, h);
 	handle_put(h);
 	job_error(&j, 0);
+}
+
+static bool handle_is_wait(const struct fuse_file_info *fi)
+{
+	return ((struct handle *)(uintptr_t)fi->fh)->place.file == F_WAIT;
 }
 
 void handle_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi)
@@ -201,7 +206,7 @@ void handle_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct 
 	struct job j;
 	int r = 0;
 
-	h = job_begin_on(&j, req, ino, fi, true);
+	h = job_begin_on(&j, req, ino, fi, handle_is_wait(fi) ? JOB_WAITS : JOB_READS);
 	if (h->place.file == F_WAIT) {
 		wait_read(&j, h, size, fi->flags & O_NONBLOCK);
 		job_end(&j);
@@ -278,7 +283,7 @@ void handle_poll(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi,
 	unsigned events;
 	struct job j;
 
-	h = job_begin_on(&j, req, ino, fi, true);
+	h = job_begin_on(&j, req, ino, fi, JOB_LOOKS);
 	/* Watched first, looked at then: no change falls between the two. */
 	if (ph)
 		watch_add(h, ph);

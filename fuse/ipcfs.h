@@ -57,6 +57,8 @@ struct options {
 extern struct options options;
 
 int64_t now_ns(void); /* CLOCK_MONOTONIC */
+void futex_wake(uint32_t *word); /* all; of this process */
+void futex_sleep(uint32_t *word, uint32_t val, int64_t ns); /* ns <0: for ever */
 
 /* ---- places: what a path names ---------------------------------------------------------- */
 
@@ -134,24 +136,35 @@ void nodes_free_all(void);
 /* ---- jobs: requests under way ----------------------------------------------------------- */
 
 /*
- * A request that was interrupted is answered at once, with EINTR, by the thread that hears of it,
- * whatever the worker is doing; the worker finds out by job_claim(). Requests that change something
- * are only told to stop (cancel) and say themselves what they have done.
+ * What an interruption does to a request. A thread that is being killed gets its answer at once,
+ * whatever the worker is doing; the worker finds out by job_claim(). Other signals must not make
+ * stat(2) fail: programs do not expect it.
  */
+enum job_kind {
+	JOB_LOOKS, /* answered with EINTR when the thread is dying; if asked to end, after a while */
+	JOB_READS, /* and after a while for any signal */
+	JOB_WAITS, /* answered with EINTR at once */
+	JOB_STORES, /* told to stop when the thread is dying, answers for itself what was done */
+	JOB_WRITES, /* told to stop at once, likewise */
+};
+
 struct job {
 	fuse_req_t req;
 	struct node *node; /* with a reference */
 	struct handle *handle; /* with a reference, or NULL */
-	uint32_t cancel; /* futex and flag */
+	enum job_kind kind;
+	pid_t tid; /* who asks; 0: somebody of another pid namespace */
+	uint32_t cancel; /* futex and flag: stop */
 	uint32_t state;
-	bool at_once;
+	int64_t late; /* since when it is interrupted; 0: it is not, or that was dealt with */
+	bool begun;
 	pthread_t thread;
 	struct job *next, *prev;
 };
-void job_begin(struct job *j, fuse_req_t req, fuse_ino_t ino, bool at_once);
+void job_begin(struct job *j, fuse_req_t req, fuse_ino_t ino, enum job_kind kind);
 /* On an opened file: it is kept until the job has ended, even if it was answered long before. */
 struct handle *job_begin_on(struct job *j, fuse_req_t req, fuse_ino_t ino,
-			    const struct fuse_file_info *fi, bool at_once);
+			    const struct fuse_file_info *fi, enum job_kind kind);
 /* True: the caller answers, now. False: it was answered, and req is gone. Once only. */
 bool job_claim(struct job *j);
 void job_end(struct job *j); /* after the answer */
@@ -160,6 +173,7 @@ bool job_cancelled(const struct job *j); /* j may be NULL */
 void job_cancel(struct job *j);
 int job_sleep(struct job *j, int64_t ns); /* 0, or -EINTR when cancelled */
 void jobs_cancel_all(void); /* and all that begin from now on */
+bool jobs_look_after(void); /* those that are late; false: there are none */
 
 /* Serves se; when it ends by itself (unmounted), done_fd, an eventfd, is written to. */
 int session_start(struct fuse_session *se, int done_fd);
@@ -345,6 +359,7 @@ int watch_start(void);
 void watch_stop(void);
 void watch_add(struct handle *h, struct fuse_pollhandle *ph); /* takes ph */
 void watch_remove(struct handle *h);
+void watch_wake(void);
 void watch_seen(struct handle *h, unsigned events); /* the poller knows of these */
 
 void xattr_get(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size);

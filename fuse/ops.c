@@ -28,7 +28,7 @@ static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 	struct job j;
 	int r;
 
-	job_begin(&j, req, parent, true);
+	job_begin(&j, req, parent, JOB_LOOKS);
 	r = tree_lookup(&j, &j.node->place, name, &p, &e.attr, &buf);
 	if (r == 0) {
 		n = node_look_up(&p, fuse_req_ctx(req)->pid);
@@ -99,7 +99,7 @@ static void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi
 	int r;
 
 	(void)fi; /* the kernel names it for lseek(2) alone */
-	job_begin(&j, req, ino, true);
+	job_begin(&j, req, ino, JOB_LOOKS);
 	r = node_attributes(&j, fuse_req_ctx(req)->pid, &st);
 	if (r < 0) {
 		job_error(&j, r);
@@ -116,7 +116,7 @@ static void op_readlink(fuse_req_t req, fuse_ino_t ino)
 	struct job j;
 	int r;
 
-	job_begin(&j, req, ino, true);
+	job_begin(&j, req, ino, JOB_LOOKS);
 	r = render_link(&j, NULL, &j.node->place, &buf);
 	if (r == 0)
 		r = ipk_buf_add(&buf, "", 1);

@@ -1,22 +1,30 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The thread that looks for changes on behalf of poll(2), every 10 ms while somebody polls: a view
- * may only read, so nobody can wake it. Once a second it also drops what was kept for a moment.
+ * may only read, so nobody can wake it. It also looks after requests that were interrupted, and
+ * once a second it drops what was kept for a moment.
  */
 #include <errno.h>
 #include <poll.h>
-#include <time.h>
 
 #include "ipcfs.h"
 
-#define LOOK_NS 10000000
-#define TIDY_NS 1000000000
+#define LOOK_NS INT64_C(10000000)
+#define TIDY_NS INT64_C(1000000000)
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t wake;
+static uint32_t wake;    /* futex: changes when there is something to do */
+static uint32_t nothing; /* never changes */
 static struct handle *watched;
 static pthread_t thread;
 static bool running, stopping;
+
+/* Takes no lock: called where a request's lock is held. */
+void watch_wake(void)
+{
+	__atomic_add_fetch(&wake, 1, __ATOMIC_RELEASE);
+	futex_wake(&wake);
+}
 
 /* Lock held. */
 static void unlink_handle(struct handle *h)
@@ -52,8 +60,8 @@ void watch_add(struct handle *h, struct fuse_pollhandle *ph)
 		watched->watch_prev = h;
 	watched = h;
 	watch_seen(h, 0);
-	pthread_cond_signal(&wake);
 	pthread_mutex_unlock(&lock);
+	watch_wake();
 }
 
 void watch_seen(struct handle *h, unsigned events)
@@ -81,42 +89,47 @@ static void look(struct handle *h)
 	}
 }
 
-static void *watch(void *arg)
+/* False: nobody polls. */
+static bool look_at_all(void)
 {
 	struct handle *h, *next;
-	struct timespec until;
+	bool any;
+
+	pthread_mutex_lock(&lock);
+	for (h = watched; h; h = next) {
+		next = h->watch_next;
+		look(h);
+	}
+	any = watched != NULL;
+	pthread_mutex_unlock(&lock);
+	return any;
+}
+
+static void *watch(void *arg)
+{
 	int64_t tidied = now_ns();
 
 	(void)arg;
-	pthread_mutex_lock(&lock);
-	while (!stopping) {
-		int64_t at = now_ns() + (watched ? LOOK_NS : TIDY_NS);
+	while (!__atomic_load_n(&stopping, __ATOMIC_ACQUIRE)) {
+		uint32_t seen = __atomic_load_n(&wake, __ATOMIC_ACQUIRE);
+		bool any = look_at_all();
 
-		until.tv_sec = at / 1000000000;
-		until.tv_nsec = at % 1000000000;
-		pthread_cond_timedwait(&wake, &lock, &until);
-		for (h = watched; h && !stopping; h = next) {
-			next = h->watch_next;
-			look(h);
-		}
+		any |= jobs_look_after();
 		if (now_ns() - tidied >= TIDY_NS) {
 			views_expire(false);
 			nodes_expire();
 			tidied = now_ns();
 		}
+		if (any)
+			futex_sleep(&nothing, 0, LOOK_NS); /* whoever comes waits as long */
+		else
+			futex_sleep(&wake, seen, TIDY_NS);
 	}
-	pthread_mutex_unlock(&lock);
 	return NULL;
 }
 
 int watch_start(void)
 {
-	pthread_condattr_t attr;
-
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&wake, &attr);
-	pthread_condattr_destroy(&attr);
 	running = pthread_create(&thread, NULL, watch, NULL) == 0;
 	return running ? 0 : -EAGAIN;
 }
@@ -125,10 +138,8 @@ void watch_stop(void)
 {
 	if (!running)
 		return;
-	pthread_mutex_lock(&lock);
-	stopping = true;
-	pthread_cond_signal(&wake);
-	pthread_mutex_unlock(&lock);
+	__atomic_store_n(&stopping, true, __ATOMIC_RELEASE);
+	watch_wake();
 	pthread_join(thread, NULL);
 	views_expire(true);
 }

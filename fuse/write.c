@@ -167,7 +167,7 @@ void write_data(fuse_req_t req, fuse_ino_t ino, const char *data, size_t size, o
 	int r;
 
 	/* Not answered before it is known what was done. */
-	h = job_begin_on(&j, req, ino, fi, false);
+	h = job_begin_on(&j, req, ino, fi, JOB_WRITES);
 	pthread_mutex_lock(&h->lock);
 	__atomic_store_n(&h->writer, fuse_req_ctx(req)->pid, __ATOMIC_RELAXED);
 	h->nonblock = fi->flags & O_NONBLOCK;
@@ -205,7 +205,7 @@ void write_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	struct job j;
 	int r = 0;
 
-	h = job_begin_on(&j, req, ino, fi, false);
+	h = job_begin_on(&j, req, ino, fi, JOB_WRITES);
 	if (h->place.file == F_PUSH)
 		push_closed(h, pid);
 	/* Locked: somebody who has it open, too, is just writing, or closing. */
@@ -275,9 +275,9 @@ void write_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set
 	int r;
 
 	if (fi)
-		h = job_begin_on(&j, req, ino, fi, false);
+		h = job_begin_on(&j, req, ino, fi, JOB_STORES);
 	else
-		job_begin(&j, req, ino, false);
+		job_begin(&j, req, ino, JOB_STORES);
 	r = node_attributes(&j, fuse_req_ctx(req)->pid, &st);
 	if (r == 0 && !options.rw)
 		r = -EROFS;
@@ -355,7 +355,7 @@ void write_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mo
 	int r;
 
 	(void)mode;
-	job_begin(&j, req, parent, false);
+	job_begin(&j, req, parent, JOB_STORES);
 	r = item_place(&j, &j.node->place, name, &p);
 	if (r == 0)
 		r = create(&j, &p, fuse_req_ctx(req)->pid, &n, &h);
@@ -383,7 +383,7 @@ void write_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
 	struct job j;
 	int r;
 
-	job_begin(&j, req, parent, false);
+	job_begin(&j, req, parent, JOB_STORES);
 	r = item_place(&j, &j.node->place, name, &p);
 	if (r == 0)
 		r = attach_delete(&p, &j);
@@ -424,7 +424,7 @@ void write_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_
 	struct job j;
 	int r;
 
-	job_begin(&j, req, parent, false);
+	job_begin(&j, req, parent, JOB_STORES);
 	r = item_place(&j, &j.node->place, name, &from);
 	if (r == 0)
 		r = item_place(&j, &dir->place, newname, &to);

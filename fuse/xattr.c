@@ -46,7 +46,7 @@ void xattr_get(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
 	struct job j;
 	int r = -ENODATA;
 
-	job_begin(&j, req, ino, true);
+	job_begin(&j, req, ino, JOB_LOOKS);
 	p = j.node->place; /* the key stays the node's */
 	if (strcmp(name, "user.ipk.kind") == 0 || strcmp(name, "user.ipk.type") == 0)
 		r = value_of(&j, &p, name, &out);
@@ -61,6 +61,6 @@ void xattr_list(fuse_req_t req, fuse_ino_t ino, size_t size)
 {
 	struct job j;
 
-	job_begin(&j, req, ino, true);
+	job_begin(&j, req, ino, JOB_LOOKS);
 	reply(&j, names, j.node->place.obj[0] ? sizeof(names) : 0, size);
 }

@@ -154,3 +154,23 @@ slay() {
 	grep -c . "$IPK_DIR/S.ipk" >/dev/null
 	is 0 sh -c 'ipcctl show -j S | jq .dead'
 }
+
+@test "a signal that a program handles is no error of stat, open or read" {
+	ipcctl new -P S/q queue
+	serve
+	py <<-'EOF2'
+	import ctypes, os, signal
+	libc = ctypes.CDLL(None, use_errno=True)
+	path = (os.environ['M'] + '/S/q/used').encode()
+	buf = ctypes.create_string_buffer(4096)
+	signal.signal(signal.SIGALRM, lambda *a: None)
+	signal.siginterrupt(signal.SIGALRM, True)
+	signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)
+	for i in range(1000):
+	    assert libc.stat(path, buf) == 0, os.strerror(ctypes.get_errno())
+	    fd = libc.open(path, 0)
+	    assert fd >= 0, os.strerror(ctypes.get_errno())
+	    assert libc.read(fd, buf, 100) == 2, os.strerror(ctypes.get_errno())
+	    libc.close(fd)
+	EOF2
+}
