@@ -32,11 +32,6 @@ void ipk_registrar_mutex_unlock(void)
 	pthread_mutex_unlock(&registrar_mutex);
 }
 
-void ipk_registrar_mutex_init(void)
-{
-	pthread_mutex_init(&registrar_mutex, NULL);
-}
-
 struct registrar {
 	struct ipk_self self;
 	struct ipk_self *cache;

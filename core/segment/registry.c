@@ -387,7 +387,7 @@ static void fork_prepare(void)
 		pthread_mutex_lock(&seg->mutex);
 }
 
-static void fork_parent(void)
+static void fork_unlock(void)
 {
 	for (struct ipk_segment *seg = attached; seg; seg = seg->next)
 		pthread_mutex_unlock(&seg->mutex);
@@ -426,7 +426,6 @@ static void renew_fd(struct ipk_segment *seg)
 static void fork_child(void)
 {
 	for (struct ipk_segment *seg = attached; seg; seg = seg->next) {
-		pthread_mutex_init(&seg->mutex, NULL);
 		/* The nodes are not mapped here (MADV_DONTFORK); the memory is private. */
 		while (seg->selves) {
 			struct ipk_self *s = seg->selves;
@@ -446,14 +445,13 @@ static void fork_child(void)
 	}
 	thread_selves = ipk_self_cache = NULL;
 	ipk_process_forget();
-	ipk_registrar_mutex_init();
-	pthread_mutex_init(&attached_mutex, NULL);
+	fork_unlock(); /* this thread took the mutexes, here as there */
 }
 
 static void once_init(void)
 {
 	pthread_key_create(&thread_key, thread_ends);
-	pthread_atfork(fork_prepare, fork_parent, fork_child);
+	pthread_atfork(fork_prepare, fork_unlock, fork_child);
 }
 
 void ipk_registry_attach(struct ipk_segment *seg)

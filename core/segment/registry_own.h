@@ -21,7 +21,6 @@ int ipk_registry_grow(struct ipk_segment *seg); /* 0: look for a slot again */
 void ipk_registrar_sweep(struct ipk_segment *seg);
 void ipk_registrar_mutex_lock(void);
 void ipk_registrar_mutex_unlock(void);
-void ipk_registrar_mutex_init(void);
 
 /* process.c: pid, start, pid namespace, command, since */
 void ipk_process_describe(struct ipk_participant *p, u32 pid);

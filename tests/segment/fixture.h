@@ -136,7 +136,8 @@ static inline void kill_child(pid_t pid)
 
 static inline void assert_ended_well(int status)
 {
-	assert_true(WIFEXITED(status));
+	if (WIFSIGNALED(status))
+		fail_msg("a child was ended by signal %d", WTERMSIG(status));
 	assert_int_equal(WEXITSTATUS(status), 0);
 }
 
