@@ -235,7 +235,7 @@ static void the_programs_robust_mutexes_work_beside_ours(void **state)
 {
 	struct ipk_segment *a, *b;
 	pthread_mutexattr_t attr;
-	pthread_mutex_t m[3];
+	pthread_mutex_t m[4];
 	struct ipk_self *self;
 
 	(void)state;
@@ -243,7 +243,7 @@ static void the_programs_robust_mutexes_work_beside_ours(void **state)
 	create_segment("b");
 	pthread_mutexattr_init(&attr);
 	pthread_mutexattr_setrobust(&attr, PTHREAD_MUTEX_ROBUST);
-	for (int i = 0; i < 3; i++)
+	for (int i = 0; i < 4; i++)
 		pthread_mutex_init(&m[i], &attr);
 	a = open_segment("a");
 	b = open_segment("b");
@@ -256,10 +256,10 @@ static void the_programs_robust_mutexes_work_beside_ours(void **state)
 	assert_int_equal(pthread_mutex_unlock(&m[1]), 0);
 	ipk_segment_close(a);
 	assert_int_equal(pthread_mutex_unlock(&m[0]), 0);
-	assert_int_equal(pthread_mutex_lock(&m[1]), 0);
+	assert_int_equal(pthread_mutex_lock(&m[3]), 0);
 	assert_int_equal(pthread_mutex_unlock(&m[2]), 0);
 	ipk_segment_close(b);
-	assert_int_equal(pthread_mutex_unlock(&m[1]), 0);
+	assert_int_equal(pthread_mutex_unlock(&m[3]), 0);
 }
 
 /* ---- processes --------------------------------------------------------------------------------- */
