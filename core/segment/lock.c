@@ -60,7 +60,8 @@ static int lock_sleep(struct ipk_self *me, u64 *w, u64 v, i64 deadline)
 int ipk_lock(struct ipk_self *me, u64 *w, i64 deadline)
 {
 	struct ipk_spin spin = {0};
-	u64 slept = 0; /* W once we slept: others may sleep still, and our unlock has to wake them */
+	u64 slept =
+		0; /* W once we slept: others may sleep still, and our unlock has to wake them */
 	/* Acquire: the word before the liveness of its owner. */
 	u64 v = ipk_ld(w, acquire);
 	int r;
@@ -73,7 +74,8 @@ int ipk_lock(struct ipk_self *me, u64 *w, i64 deadline)
 			continue;
 		}
 		if (owner_gone(me, v, false)) {
-			/* Acquire: the death was seen with acquire; what the dead wrote is there. */
+			/* Acquire: the death was seen with acquire; what the dead wrote is there.
+			 */
 			if (ipk_cas(w, &v, lock_word(v, me, IPK_LOCK_W), acquire))
 				return 1;
 			continue;
@@ -116,7 +118,7 @@ void ipk_unlock(struct ipk_self *me, u64 *w)
 	do {
 		if ((v & IPK_LOCK_OWNER) != (u64)(me->slot + 1))
 			return; /* damaged by somebody: it is not ours to free */
-		/* Release: pairs with the acquire of the next owner. */
+				/* Release: pairs with the acquire of the next owner. */
 	} while (!ipk_cas(w, &v, v & ~(IPK_LOCK_OWNER | IPK_LOCK_W), release));
 	if (v & IPK_LOCK_W)
 		ipk_futex_wake(lock_half(w), 1);

@@ -44,7 +44,8 @@ static void take_slot(struct ipk_self *me)
 
 	do {
 		me->gen = (claim >> 8) + (IPK_CLAIM_STATE(claim) != IPK_CLAIM_FREE);
-	} while (!ipk_cas(&me->page->claim, &claim, IPK_CLAIM(me->gen, IPK_CLAIM_JOINING), acq_rel));
+	} while (
+		!ipk_cas(&me->page->claim, &claim, IPK_CLAIM(me->gen, IPK_CLAIM_JOINING), acq_rel));
 	ipk_slot_fill(me->page, IPK_ROLE_REGISTRAR);
 	/* Only he who has the byte stores here: sweepers leave a claim with a locked byte alone. */
 	ipk_st(&me->page->claim, IPK_CLAIM(me->gen, IPK_CLAIM_HELD), release);
@@ -93,7 +94,8 @@ static void end(struct registrar *reg)
 	pthread_mutex_unlock(&registrar_mutex);
 }
 
-/* ---- growth --------------------------------------------------------------------------------------- */
+/* ---- growth
+ * --------------------------------------------------------------------------------------- */
 
 static void *fresh(struct ipk_tx *tx, u64 size, u64 *ret_off)
 {
@@ -166,7 +168,8 @@ void ipk_registrar_sweep(struct ipk_segment *seg)
 	end(&reg);
 }
 
-/* ---- holders -------------------------------------------------------------------------------------- */
+/* ---- holders
+ * -------------------------------------------------------------------------------------- */
 
 static int holder_claim(struct ipk_segment *seg, int fd, u32 *ret_slot)
 {

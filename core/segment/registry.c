@@ -6,8 +6,8 @@
  *   each segment   its participants of this process, orphans included; which bytes it has locked
  *   the process    its segments attached for writing, for fork
  *
- * Lock order: attached_mutex, registrar_mutex (registrar.c), seg->mutex. The last is never held while
- * a thread sleeps in the segment's lock; the others may be, where a thread or a handle ends.
+ * Lock order: attached_mutex, registrar_mutex (registrar.c), seg->mutex. The last is never held
+ * while a thread sleeps in the segment's lock; the others may be, where a thread or a handle ends.
  */
 #include "segment/registry.h"
 
@@ -29,7 +29,8 @@ static pthread_key_t thread_key;
 static pthread_mutex_t attached_mutex = PTHREAD_MUTEX_INITIALIZER;
 static struct ipk_segment *attached;
 
-/* ---- joining ------------------------------------------------------------------------------------ */
+/* ---- joining ------------------------------------------------------------------------------------
+ */
 
 /* Numbers below 64 index a bit in each object handle; more threads than that do without. */
 static u32 free_tix(struct ipk_segment *seg)
@@ -147,7 +148,8 @@ struct ipk_self *ipk_self_slow(struct ipk_segment *seg, int *ret_error)
 	return me;
 }
 
-/* ---- leaving ------------------------------------------------------------------------------------ */
+/* ---- leaving ------------------------------------------------------------------------------------
+ */
 
 /* Takes the robust word away: the node unlinked by its own thread, else left to it. */
 void ipk_node_drop(struct ipk_self *s, bool own)
@@ -215,8 +217,8 @@ static void leave(struct ipk_self *s, bool own)
 
 	if (set_state(s, IPK_CLAIM_LEAVING)) {
 		clear_uses(s);
-		/* Pairs with the fence after an object's removal: the remover sees our list empty, or
-		 * we see the zombie. */
+		/* Pairs with the fence after an object's removal: the remover sees our list empty,
+		 * or we see the zombie. */
 		ipk_fence(seq_cst);
 		if (ipk_ld(&ipk_header(seg)->zombies, relaxed)) {
 			ipk_self_cache = s;
@@ -226,7 +228,8 @@ static void leave(struct ipk_self *s, bool own)
 		ipk_st(&s->page->nwait, 0u, relaxed);
 	}
 	ipk_node_drop(s, own);
-	/* The mutex: another thread may claim the slot as soon as it is free, and the byte with it. */
+	/* The mutex: another thread may claim the slot as soon as it is free, and the byte with it.
+	 */
 	pthread_mutex_lock(&seg->mutex);
 	if (ipk_ld(&s->page->claim, relaxed) == claim) {
 		ipk_st(&s->page->live, 0u, release);
@@ -377,7 +380,8 @@ void ipk_leave_all(struct ipk_segment *seg)
 	pthread_mutex_unlock(&attached_mutex);
 }
 
-/* ---- fork ----------------------------------------------------------------------------------------- */
+/* ---- fork
+ * ----------------------------------------------------------------------------------------- */
 
 static void fork_prepare(void)
 {

@@ -35,7 +35,8 @@ bool ipk_robust_usable(void)
 
 u32 *ipk_robust_map(int fd, u64 off)
 {
-	u8 *page = mmap(NULL, 2 * IPK_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	u8 *page = mmap(NULL, 2 * IPK_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+			0);
 
 	if (page == MAP_FAILED)
 		return NULL;

@@ -110,10 +110,11 @@ static int byte_set(int fd, u32 slot, short type)
 }
 
 /*
- * {g,FREE} -> {g,JOINING} with the byte locked before, and noted as ours before, so that whoever sees
- * JOINING, in this process too, finds it locked. -EAGAIN: not this one.
+ * {g,FREE} -> {g,JOINING} with the byte locked before, and noted as ours before, so that whoever
+ * sees JOINING, in this process too, finds it locked. -EAGAIN: not this one.
  */
-static int claim_one(struct ipk_segment *seg, int fd, u32 slot, struct ipk_participant *p, u64 *ret_gen)
+static int claim_one(struct ipk_segment *seg, int fd, u32 slot, struct ipk_participant *p,
+		     u64 *ret_gen)
 {
 	/* Ours and free: its thread ended by other means than returning, and was swept. */
 	bool ours = fd == seg->fd, mine = ours && ipk_own_byte(seg, slot);
@@ -140,8 +141,8 @@ static int claim_one(struct ipk_segment *seg, int fd, u32 slot, struct ipk_parti
 }
 
 /*
- * Takes a free slot for the description fd, under seg->mutex when that is seg->fd. A stranger's read
- * lock makes a byte look taken; then the next slot will do. -EAGAIN: none.
+ * Takes a free slot for the description fd, under seg->mutex when that is seg->fd. A stranger's
+ * read lock makes a byte look taken; then the next slot will do. -EAGAIN: none.
  */
 int ipk_slot_claim(struct ipk_segment *seg, int fd, u32 *ret_slot, u64 *ret_gen)
 {
@@ -150,7 +151,8 @@ int ipk_slot_claim(struct ipk_segment *seg, int fd, u32 *ret_slot, u64 *ret_gen)
 
 	for (u32 i = 0; i < n; i++) {
 		u32 slot = (start % n + i) % n;
-		struct ipk_participant *p = slot == IPK_SLOT_REGISTRAR ? NULL : ipk_slot_page(seg, slot);
+		struct ipk_participant *p =
+			slot == IPK_SLOT_REGISTRAR ? NULL : ipk_slot_page(seg, slot);
 		int r = p ? claim_one(seg, fd, slot, p, ret_gen) : -EAGAIN;
 
 		if (r == -EAGAIN)
@@ -184,7 +186,8 @@ void ipk_slot_fill(struct ipk_participant *p, enum ipk_role role)
 	ipk_process_describe(p, (u32)getpid());
 }
 
-/* ---- what a participant uses ------------------------------------------------------------------ */
+/* ---- what a participant uses ------------------------------------------------------------------
+ */
 
 bool ipk_uses_add(struct ipk_self *me, u64 off)
 {

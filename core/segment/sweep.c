@@ -12,9 +12,9 @@
  *   5 wake all sleepers
  *   6 claim {g,DEAD} -> {g+1,FREE}       only now may the slot's number appear with a new owner
  *
- * Sleepers' words are woken and not bumped: a bump would be a write to memory that a stopped sweeper
- * knows from a list that may be old. None is needed, since a sleeper also watches the live words
- * (wait.c). The page of the dead is not written to for the same reason.
+ * Sleepers' words are woken and not bumped: a bump would be a write to memory that a stopped
+ * sweeper knows from a list that may be old. None is needed, since a sleeper also watches the live
+ * words (wait.c). The page of the dead is not written to for the same reason.
  */
 #include "base/futex.h"
 #include "segment/registry_own.h"

@@ -3,16 +3,17 @@
 #include "segment/registry.h"
 
 /*
- * After a fork nobody of this process lists the object: is it still the one that was opened? Listed by
- * me already; so what is found now stays.
+ * After a fork nobody of this process lists the object: is it still the one that was opened? Listed
+ * by me already; so what is found now stays.
  */
 static bool same_object(const struct ipk_obj *obj)
 {
-	if (ipk_ld(&obj->o->magic, acquire) != IPK_OBJ_MAGIC || ipk_ld(&obj->o->id, acquire) != obj->id)
+	if (ipk_ld(&obj->o->magic, acquire) != IPK_OBJ_MAGIC ||
+	    ipk_ld(&obj->o->id, acquire) != obj->id)
 		return false;
 	/*
-	 * One that was removed does not do: its reaper may have looked for users before we listed it
-	 * and not yet have said so. One that is not, will be looked for after its removal.
+	 * One that was removed does not do: its reaper may have looked for users before we listed
+	 * it and not yet have said so. One that is not, will be looked for after its removal.
 	 */
 	return ipk_ld(&obj->o->state, acquire) == IPK_OBJ_LIVE;
 }

@@ -4,9 +4,9 @@
  * and checked against what can be read at all.
  *
  * A change that was committed but not yet carried out lies in the journal: its owner is at it, or
- * stopped, or dead, and a reader can neither wait for it nor finish it. So while the journal holds a
- * change, what is read is read through it: the overlay. Each read checks that the change is still the
- * same one.
+ * stopped, or dead, and a reader can neither wait for it nor finish it. So while the journal holds
+ * a change, what is read is read through it: the overlay. Each read checks that the change is still
+ * the same one.
  */
 #include "segment/view.h"
 
@@ -23,7 +23,7 @@
 
 struct overlay {
 	u64 lock; /* of the change's owner */
-	u64 n; /* 0: none */
+	u64 n;    /* 0: none */
 	struct ipk_journal_entry e[IPK_JOURNAL_MAX];
 };
 
@@ -34,7 +34,8 @@ struct ipk_view {
 	struct overlay overlay;
 };
 
-/* ---- bytes ------------------------------------------------------------------------------------- */
+/* ---- bytes -------------------------------------------------------------------------------------
+ */
 
 static int read_all(int fd, u64 off, u8 *p, u64 len)
 {
@@ -56,9 +57,9 @@ static int read_all(int fd, u64 off, u8 *p, u64 len)
 
 /*
  * An aligned word that changes meanwhile comes whole only where source and destination lie alike in
- * their lines: then the kernel's copy moves it at once, else in two halves (seen with 8 bytes between
- * addresses that differ by 8, once in a thousand). Small reads are made to; whoever reads words in
- * bulk has to see to it.
+ * their lines: then the kernel's copy moves it at once, else in two halves (seen with 8 bytes
+ * between addresses that differ by 8, once in a thousand). Small reads are made to; whoever reads
+ * words in bulk has to see to it.
  */
 static int read_at(int fd, u64 off, void *dst, u64 len)
 {
@@ -90,7 +91,8 @@ static int read_journal(int fd, struct overlay *o)
 			return -EBADMSG;
 		r = read_at(fd, offsetof(struct ipk_header, lock), &lock, sizeof(lock));
 		if (r == 0)
-			r = read_at(fd, offsetof(struct ipk_header, journal), &again, sizeof(again));
+			r = read_at(fd, offsetof(struct ipk_header, journal), &again,
+				    sizeof(again));
 		if (r < 0)
 			return r;
 		if (memcmp(&j, &again, offsetof(struct ipk_journal, e) + j.n * sizeof(j.e[0])) != 0)
@@ -196,7 +198,8 @@ int ipk_view_u32(struct ipk_view *view, uint64_t off, uint32_t *ret_val)
 	return r;
 }
 
-/* ---- opening ----------------------------------------------------------------------------------- */
+/* ---- opening -----------------------------------------------------------------------------------
+ */
 
 /* Takes fd over on success. */
 static int view_new(int fd, const char *name, struct ipk_view **ret_view, struct ipk_error *err)

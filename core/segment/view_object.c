@@ -9,9 +9,9 @@
 #include "segment/view.h"
 
 #define RETRIES 1000
-#define CHUNK 64u /* directory entries read at a time */
+#define CHUNK 64u       /* directory entries read at a time */
 #define ALIKE_MAX 4096u /* names that agree in 24 bits of their hash: more is no accident */
-#define BLOCK_MIN 256u /* no object takes less */
+#define BLOCK_MIN 256u  /* no object takes less */
 
 /* Checks a header's copy against what can be read. */
 static int check_header(struct ipk_view *view, const struct ipk_object *o, u64 off)
@@ -102,7 +102,8 @@ bool ipk_object_view_current(const struct ipk_object_view *object)
 	       IPK_OBJ_STATE(o.state) == IPK_OBJ_LIVE;
 }
 
-/* ---- the directory ----------------------------------------------------------------------------- */
+/* ---- the directory -----------------------------------------------------------------------------
+ */
 
 struct table {
 	u64 word; /* as header.dir */
@@ -179,7 +180,8 @@ static int probe(struct ipk_view *view, const struct table *t, const struct ipk_
 	r = ipk_view_u64(view, offsetof(struct ipk_header, dir), &word);
 	if (r < 0)
 		return r;
-	/* A rename that is half carried out: neither name is there yet. Seen through the overlay. */
+	/* A rename that is half carried out: neither name is there yet. Seen through the overlay.
+	 */
 	return word != t->word || ipk_view_in_flux(view) ? -EAGAIN : -ENOENT;
 }
 

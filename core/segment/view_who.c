@@ -66,7 +66,8 @@ static int read_page(struct ipk_view *view, const struct ipk_header *h, u32 slot
 	for (int i = 0; r == 0 && i < 10; i++) {
 		r = ipk_view_read(view, off, p, sizeof(*p));
 		if (r == 0)
-			r = ipk_view_u64(view, off + offsetof(struct ipk_participant, claim), &claim);
+			r = ipk_view_u64(view, off + offsetof(struct ipk_participant, claim),
+					 &claim);
 		if (r == 0 && claim == p->claim)
 			return IPK_CLAIM_STATE(claim) == IPK_CLAIM_FREE ? -ENOENT : 0;
 	}
@@ -173,7 +174,8 @@ static int visit_uses(void *arg, const struct ipk_participant_info *info,
 }
 
 int ipk_view_uses(struct ipk_view *view,
-		  int (*fn)(void *arg, const struct ipk_participant_info *p, uint64_t object), void *arg)
+		  int (*fn)(void *arg, const struct ipk_participant_info *p, uint64_t object),
+		  void *arg)
 {
 	struct visit v = {.use = fn, .arg = arg};
 

@@ -30,7 +30,8 @@
 #define SPIN_MIN INT64_C(1000)
 #define SPIN_OVER UINT32_MAX
 
-_Static_assert(LIVE_MAX <= IPK_ARRAY_LEN(((struct ipk_waiter *)0)->live), "all that is watched fits");
+_Static_assert(LIVE_MAX <= IPK_ARRAY_LEN(((struct ipk_waiter *)0)->live),
+	       "all that is watched fits");
 
 /* Only a stopped sleeper or a held-up exit makes it count; tests set it to never. */
 i64 ipk_wait_backstop = BACKSTOP;
@@ -39,7 +40,7 @@ static IPK_TLS u32 *cancel_word;
 
 static IPK_TLS struct {
 	i64 budget; /* 0: not yet known */
-	bool open; /* the last spin has not been found too short */
+	bool open;  /* the last spin has not been found too short */
 	bool alone; /* one CPU: whom we wait for cannot run while we spin */
 } spin_state;
 
@@ -67,7 +68,8 @@ static u32 event_flag(u32 *ev)
 	return v | IPK_EV_W;
 }
 
-/* Does a living thread of the same process have a live word? Then that tells of the process's end. */
+/* Does a living thread of the same process have a live word? Then that tells of the process's end.
+ */
 static bool has_mate(struct ipk_segment *seg, struct ipk_participant *p)
 {
 	u32 nslots = ipk_slot_count(seg);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A private $IPK_DIR, children that die with the test, an object of a kind of our own, and waiting for
- * conditions. Limits are there to end a hang, not to measure.
+ * A private $IPK_DIR, children that die with the test, an object of a kind of our own, and waiting
+ * for conditions. Limits are there to end a hang, not to measure.
  */
 #ifndef TEST_SEGMENT_FIXTURE_H
 #define TEST_SEGMENT_FIXTURE_H
@@ -57,23 +57,23 @@ static inline int dir_teardown(void **state)
 }
 
 /* Naps until cond holds; fails the test after the limit. */
-#define await(cond) \
-	do { \
-		i64 end_ = ipk_now() + LIMIT_NS; \
-		while (!(cond)) { \
-			if (ipk_now() > end_) \
-				fail_msg("gave up waiting for: %s", #cond); \
-			nap(); \
-		} \
+#define await(cond)                                                                                \
+	do {                                                                                       \
+		i64 end_ = ipk_now() + LIMIT_NS;                                                   \
+		while (!(cond)) {                                                                  \
+			if (ipk_now() > end_)                                                      \
+				fail_msg("gave up waiting for: %s", #cond);                        \
+			nap();                                                                     \
+		}                                                                                  \
 	} while (0)
 
 /* In a child: a broken expectation ends it with a status that the parent sees. */
-#define must(cond) \
-	do { \
-		if (!(cond)) { \
+#define must(cond)                                                                                 \
+	do {                                                                                       \
+		if (!(cond)) {                                                                     \
 			fprintf(stderr, "%s:%d: child expected: %s\n", __FILE__, __LINE__, #cond); \
-			_exit(99); \
-		} \
+			_exit(99);                                                                 \
+		}                                                                                  \
 	} while (0)
 
 static inline void nap(void)
@@ -172,8 +172,8 @@ static inline struct ipk_self *self_of(struct ipk_segment *seg)
 /* An object of our kind with a zeroed body of size bytes. */
 static inline void create_object(struct ipk_segment *seg, const char *name, u64 size)
 {
-	struct ipk_obj_spec spec = {.name = name, .kind = TEST_KIND, .version = 1, .type = "u8",
-				    .body_size = size};
+	struct ipk_obj_spec spec = {
+		.name = name, .kind = TEST_KIND, .version = 1, .type = "u8", .body_size = size};
 	struct ipk_error err = {0};
 
 	if (ipk_obj_create(seg, &spec, NULL, &err) < 0)

@@ -328,7 +328,8 @@ static void a_signal_ends_the_wait(void **state)
 	assert_int_equal(ipk_lock(self_of(seg), &g->lock, IPK_NOWAIT), 0);
 	waiter = spawn(wait_to_be_interrupted, o);
 	await(somebody_waits(seg));
-	/* It announced itself, and is about to sleep: signals that come too early are sent again. */
+	/* It announced itself, and is about to sleep: signals that come too early are sent again.
+	 */
 	await(kill(waiter, SIGUSR1) == 0 && ipk_ld(&o->result, relaxed) != 0);
 	assert_int_equal(o->result, -EINTR);
 	ipk_unlock(self_of(seg), &g->lock);
@@ -378,15 +379,17 @@ int main(void)
 						dir_teardown),
 		cmocka_unit_test_setup_teardown(a_survivor_gets_a_killed_holders_lock, dir_setup,
 						dir_teardown),
-		cmocka_unit_test_setup_teardown(a_survivor_gets_it_without_futex_waitv_too, dir_setup,
+		cmocka_unit_test_setup_teardown(a_survivor_gets_it_without_futex_waitv_too,
+						dir_setup, dir_teardown),
+		cmocka_unit_test_setup_teardown(a_stopped_holder_is_not_dead, dir_setup,
 						dir_teardown),
-		cmocka_unit_test_setup_teardown(a_stopped_holder_is_not_dead, dir_setup, dir_teardown),
-		cmocka_unit_test_setup_teardown(a_dead_holders_lock_is_had_without_waiting, dir_setup,
-						dir_teardown),
-		cmocka_unit_test_setup_teardown(a_wake_that_died_with_its_waker_is_not_missed, dir_setup,
-						dir_teardown),
+		cmocka_unit_test_setup_teardown(a_dead_holders_lock_is_had_without_waiting,
+						dir_setup, dir_teardown),
+		cmocka_unit_test_setup_teardown(a_wake_that_died_with_its_waker_is_not_missed,
+						dir_setup, dir_teardown),
 		cmocka_unit_test_setup_teardown(a_signal_ends_the_wait, dir_setup, dir_teardown),
-		cmocka_unit_test_setup_teardown(threads_exclude_each_other, dir_setup, dir_teardown),
+		cmocka_unit_test_setup_teardown(threads_exclude_each_other, dir_setup,
+						dir_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

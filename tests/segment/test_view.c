@@ -303,7 +303,8 @@ static void uses_are_listed(void **state)
 	ipk_segment_close(seg);
 }
 
-/* ---- what is not a segment, or not in order ------------------------------------------------------ */
+/* ---- what is not a segment, or not in order
+ * ------------------------------------------------------ */
 
 static int touch_participant(void *arg, const struct ipk_participant_info *p)
 {
@@ -377,10 +378,11 @@ static void no_bytes_crash_or_hang_a_view(void **state)
 
 		memcpy(bad, good, sizeof(bad));
 		while (changes--) {
-			/* Where something lies: header, registry, participants, directory, objects. */
+			/* Where something lies: header, registry, participants, directory, objects.
+			 */
 			u32 at = seeded(&seed) % (i % 2 ? 4096 : sizeof(bad) / 2) & ~7u;
 			u64 val = seeded(&seed) % 3 ? (u64)seeded(&seed) << (seeded(&seed) % 40)
-						   : UINT64_MAX - seeded(&seed) % 64;
+						    : UINT64_MAX - seeded(&seed) % 64;
 
 			if (at >= 64 || i % 16 == 0) /* what is constant is looked at first */
 				memcpy(bad + at, &val, 8);

@@ -97,7 +97,8 @@ struct game {
 	bool fallback;
 };
 
-/* ---- ping-pong -------------------------------------------------------------------------------------- */
+/* ---- ping-pong
+ * -------------------------------------------------------------------------------------- */
 
 static void pong(void *arg)
 {
@@ -148,7 +149,8 @@ static void they_do_without_futex_waitv_too(void **state)
 	ping_pong(true, 300);
 }
 
-/* ---- kills ------------------------------------------------------------------------------------------ */
+/* ---- kills
+ * ------------------------------------------------------------------------------------------ */
 
 static void take_all(void *arg)
 {
@@ -256,8 +258,10 @@ static void a_change_whose_maker_died_before_waking_is_noticed(void **state)
 		await(ipk_ld(&last->ready, acquire));
 		await(sleepers(seg) == WAITERS);
 		ipk_st(&last->stop, 1u, release);
-		await(ipk_ld(&c->items, acquire) == 0 && ipk_ld(&g->taken[0], relaxed) +
-		      ipk_ld(&g->taken[1], relaxed) + ipk_ld(&g->taken[2], relaxed) > (u64)k);
+		await(ipk_ld(&c->items, acquire) == 0 &&
+		      ipk_ld(&g->taken[0], relaxed) + ipk_ld(&g->taken[1], relaxed) +
+				      ipk_ld(&g->taken[2], relaxed) >
+			      (u64)k);
 		join_child(giver);
 	}
 	for (int i = 0; i < WAITERS; i++)
@@ -293,7 +297,8 @@ static void no_wake_is_lost_when_sleepers_are_killed(void **state)
 	ipk_segment_close(seg);
 }
 
-/* ---- ends of a wait ---------------------------------------------------------------------------------- */
+/* ---- ends of a wait
+ * ---------------------------------------------------------------------------------- */
 
 static void a_deadline_ends_the_wait(void **state)
 {
@@ -416,7 +421,8 @@ static void a_signal_ends_the_wait(void **state)
 	ipk_segment_close(seg);
 }
 
-/* ---- many ---------------------------------------------------------------------------------------------- */
+/* ---- many
+ * ---------------------------------------------------------------------------------------------- */
 
 static void take_one(void *arg)
 {
@@ -493,7 +499,8 @@ static void one_of_several_events_wakes(void **state)
 	ipk_segment_close(seg);
 }
 
-/* ---- whom a sleeper watches ---------------------------------------------------------------------------- */
+/* ---- whom a sleeper watches
+ * ---------------------------------------------------------------------------- */
 
 static void *hold_and_end(void *arg)
 {

@@ -1,0 +1,408 @@
+/* SPDX-License-Identifier: MIT */
+#include "fixture.h"
+
+/* Permits: a word holds slot + 1 of its owner. What our kind makes good after a death. */
+struct permits {
+	u64 owner[8];
+	u64 recoveries;
+};
+
+static int recover(struct ipk_obj *obj)
+{
+	struct permits *p = body_of(obj);
+
+	ipk_add(&p->recoveries, 1, relaxed);
+	for (u32 i = 0; i < IPK_ARRAY_LEN(p->owner); i++) {
+		u64 owner = ipk_ld(&p->owner[i], acquire);
+
+		if (owner && ipk_dead(obj->seg, (u32)owner - 1, true))
+			ipk_cas(&p->owner[i], &owner, UINT64_C(0), acq_rel);
+	}
+	return 0;
+}
+
+const struct ipk_obj_hooks *ipk_obj_hooks(u16 kind)
+{
+	static const struct ipk_obj_hooks hooks = {.recover = recover};
+
+	return kind == TEST_KIND ? &hooks : NULL;
+}
+
+/* ---- processes ---------------------------------------------------------------------------------
+ */
+
+struct family {
+	struct ipk_segment *seg;
+	u32 slot, child_slot;
+	u32 ready, child_ready, stop;
+	pid_t child;
+};
+
+static struct family *family;
+
+static void grandchild_of_a_user(void)
+{
+	struct ipk_self *me;
+
+	prctl(PR_SET_PDEATHSIG, 0); /* it outlives its parent, and is ended by the test */
+	me = self_of(family->seg);
+	must(me);
+	must(me->slot != family->slot);
+	family->child_slot = me->slot;
+	ipk_st(&family->child_ready, 1u, release);
+	nap_until(&family->stop);
+	ipk_segment_close(family->seg);
+	_exit(0);
+}
+
+static void user_who_forks(void *unused)
+{
+	struct ipk_self *me;
+	pid_t pid;
+
+	(void)unused;
+	family->seg = open_segment("s");
+	must(family->seg);
+	me = self_of(family->seg);
+	must(me);
+	family->slot = me->slot;
+	pid = fork();
+	if (pid == 0)
+		grandchild_of_a_user();
+	family->child = pid;
+	ipk_st(&family->ready, 1u, release);
+	for (;;)
+		pause();
+}
+
+static void a_child_is_a_participant_of_its_own(void **state)
+{
+	struct ipk_participant_info p;
+	struct ipk_view *view;
+	pid_t pid;
+
+	(void)state;
+	create_segment("s");
+	family = shared(sizeof(*family));
+	/* So that the grandchild can be waited for. */
+	assert_int_equal(prctl(PR_SET_CHILD_SUBREAPER, 1), 0);
+	pid = spawn(user_who_forks, NULL);
+	await(ipk_ld(&family->ready, acquire) && ipk_ld(&family->child_ready, acquire));
+	assert_int_equal(info_of("s").attached, 2);
+	kill_child(pid);
+	/* Its byte is free, though its child lives on and had inherited the descriptor. */
+	assert_int_equal(ipk_view_open("s", &view, NULL), 0);
+	assert_int_equal(ipk_view_participant(view, family->slot, &p), 0);
+	assert_false(p.alive);
+	assert_int_equal(p.pid, pid);
+	assert_int_equal(ipk_view_participant(view, family->child_slot, &p), 0);
+	assert_true(p.alive);
+	assert_int_equal(p.pid, family->child);
+	ipk_view_close(view);
+	ipk_st(&family->stop, 1u, release);
+	assert_ended_well(join_child(family->child));
+	assert_int_equal(info_of("s").attached, 0);
+	assert_int_equal(prctl(PR_SET_CHILD_SUBREAPER, 0), 0);
+}
+
+struct victim {
+	u32 ready;
+	u32 slot;
+};
+
+static void take_two_permits(void *arg)
+{
+	struct victim *v = arg;
+	struct ipk_segment *seg = open_segment("s");
+	struct ipk_obj *obj = seg ? open_object(seg, "o") : NULL;
+	struct permits *p;
+
+	must(obj);
+	p = body_of(obj);
+	v->slot = self_of(seg)->slot;
+	ipk_st(&p->owner[2], v->slot + 1, release);
+	ipk_st(&p->owner[5], v->slot + 1, release);
+	ipk_st(&v->ready, 1u, release);
+	for (;;)
+		pause();
+}
+
+static void what_the_dead_held_comes_back(void **state)
+{
+	struct victim *v = shared(sizeof(*v));
+	struct ipk_segment *seg;
+	struct permits *p;
+	struct ipk_obj *obj;
+	pid_t pid;
+
+	(void)state;
+	create_segment("s");
+	seg = open_segment("s");
+	create_object(seg, "o", sizeof(*p));
+	obj = open_object(seg, "o");
+	p = body_of(obj);
+	pid = spawn(take_two_permits, v);
+	await(ipk_ld(&v->ready, acquire));
+	p->owner[0] = self_of(seg)->slot + 1;
+	assert_int_equal(ipk_segment_sweep(seg), 0);
+	kill_child(pid);
+	assert_int_equal(info_of("s").dead, 1);
+	assert_true(ipk_dead(seg, v->slot, false));
+	assert_int_equal(ipk_segment_sweep(seg), 1);
+	assert_int_equal(p->owner[2], 0);
+	assert_int_equal(p->owner[5], 0);
+	assert_int_equal(p->owner[0], self_of(seg)->slot + 1);
+	assert_int_equal(info_of("s").dead, 0);
+	ipk_obj_close(obj);
+	ipk_segment_close(seg);
+}
+
+static void closing_gives_back_what_is_still_held(void **state)
+{
+	struct ipk_segment *seg, *other;
+	struct permits *p;
+
+	(void)state;
+	create_segment("s");
+	other = open_segment("s");
+	create_object(other, "o", sizeof(*p));
+	p = body_of(open_object(other, "o"));
+	seg = open_segment("s");
+	assert_non_null(open_object(seg, "o"));
+	p->owner[1] = self_of(seg)->slot + 1;
+	ipk_segment_close(seg);
+	assert_int_equal(p->owner[1], 0);
+	assert_int_equal(info_of("s").attached, 1);
+	assert_int_equal(info_of("s").dead, 0);
+	ipk_segment_close(other);
+}
+
+static void removed_while_the_dead_used_it(void *arg)
+{
+	take_two_permits(arg);
+}
+
+static void an_object_of_the_dead_is_freed_after_its_removal(void **state)
+{
+	struct victim *v = shared(sizeof(*v));
+	struct ipk_segment *seg;
+	u64 used;
+	pid_t pid;
+
+	(void)state;
+	create_segment("s");
+	seg = open_segment("s");
+	used = info_of("s").used;
+	create_object(seg, "o", 100000);
+	pid = spawn(removed_while_the_dead_used_it, v);
+	await(ipk_ld(&v->ready, acquire));
+	assert_int_equal(ipk_object_remove(seg, "o", NULL), 0);
+	assert_true(info_of("s").used > used); /* somebody uses it */
+	kill_child(pid);
+	assert_int_equal(ipk_segment_sweep(seg), 1);
+	assert_int_equal(info_of("s").used, used);
+	assert_int_equal(info_of("s").zombies, 0);
+	ipk_segment_close(seg);
+}
+
+/* ---- holders ------------------------------------------------------------------------------------
+ */
+
+struct lease {
+	u32 ready, slot, stop;
+	pid_t inheritor;
+};
+
+static void acquire_for_a_command(void *arg)
+{
+	struct lease *l = arg;
+	struct ipk_segment *seg = open_segment("s");
+	struct ipk_obj *obj = seg ? open_object(seg, "o") : NULL;
+	struct permits *p;
+	pid_t pid;
+	int fd;
+
+	must(obj);
+	p = body_of(obj);
+	must(ipk_holder_new(seg, &fd, &l->slot) == 0);
+	must(ipk_holder_use(obj, l->slot) == 0);
+	ipk_st(&p->owner[3], l->slot + 1, release);
+	pid = fork();
+	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, 0);
+		nap_until(&l->stop);
+		_exit(0);
+	}
+	l->inheritor = pid;
+	ipk_holder_set_pid(seg, l->slot, (u32)l->inheritor);
+	close(fd);
+	ipk_st(&l->ready, 1u, release);
+	for (;;)
+		pause();
+}
+
+static void a_holder_lives_as_long_as_an_inheritor(void **state)
+{
+	struct lease *l = shared(sizeof(*l));
+	struct ipk_participant_info info;
+	struct ipk_segment *seg;
+	struct ipk_view *view;
+	struct permits *p;
+	pid_t pid;
+
+	(void)state;
+	create_segment("s");
+	seg = open_segment("s");
+	create_object(seg, "o", sizeof(*p));
+	p = body_of(open_object(seg, "o"));
+	assert_int_equal(prctl(PR_SET_CHILD_SUBREAPER, 1), 0);
+	pid = spawn(acquire_for_a_command, l);
+	await(ipk_ld(&l->ready, acquire));
+	kill_child(pid);
+	assert_int_equal(ipk_segment_sweep(seg), 1); /* the process; the holder lives */
+	assert_int_equal(p->owner[3], l->slot + 1);
+	assert_int_equal(ipk_view_open("s", &view, NULL), 0);
+	assert_int_equal(ipk_view_participant(view, l->slot, &info), 0);
+	assert_true(info.alive);
+	assert_string_equal(info.role, "holder");
+	assert_string_equal(info.state, "held");
+	assert_int_equal(info.pid, l->inheritor);
+	ipk_st(&l->stop, 1u, release);
+	assert_ended_well(join_child(l->inheritor));
+	assert_int_equal(ipk_segment_sweep(seg), 1);
+	assert_int_equal(p->owner[3], 0);
+	assert_int_equal(ipk_view_participant(view, l->slot, &info), -ENOENT);
+	ipk_view_close(view);
+	ipk_segment_close(seg);
+	assert_int_equal(prctl(PR_SET_CHILD_SUBREAPER, 0), 0);
+}
+
+/* ---- files
+ * ---------------------------------------------------------------------------------------- */
+
+static void copy_file(const char *from, const char *to)
+{
+	char a[128], b[128], buf[65536];
+	int in, out;
+	ssize_t n;
+
+	snprintf(a, sizeof(a), "%s/%s.ipk", test_dir, from);
+	snprintf(b, sizeof(b), "%s/%s.ipk", test_dir, to);
+	in = open(a, O_RDONLY);
+	out = open(b, O_WRONLY | O_CREAT | O_EXCL, 0600);
+	assert_true(in >= 0 && out >= 0);
+	while ((n = read(in, buf, sizeof(buf))) > 0)
+		assert_int_equal(write(out, buf, (size_t)n), n);
+	close(in);
+	close(out);
+}
+
+static void nobody_lives_in_a_copy(void **state)
+{
+	struct ipk_segment *seg, *copy;
+	struct permits *p;
+
+	(void)state;
+	create_segment("s");
+	seg = open_segment("s");
+	create_object(seg, "o", sizeof(*p));
+	p = body_of(open_object(seg, "o"));
+	p->owner[4] = self_of(seg)->slot + 1;
+	copy_file("s", "copy");
+	assert_int_equal(info_of("copy").attached, 0);
+	assert_int_equal(info_of("copy").dead, 1);
+	copy = open_segment("copy");
+	assert_non_null(self_of(copy)); /* the first to attach sweeps */
+	assert_int_equal(info_of("copy").attached, 1);
+	assert_int_equal(info_of("copy").dead, 0);
+	assert_int_equal(((struct permits *)body_of(open_object(copy, "o")))->owner[4], 0);
+	assert_int_equal(p->owner[4], self_of(seg)->slot + 1);
+	ipk_segment_close(copy);
+	ipk_segment_close(seg);
+}
+
+/* ---- kills
+ * ----------------------------------------------------------------------------------------- */
+
+struct churn {
+	u64 rounds;
+	u32 stop;
+};
+
+static void attach_and_detach(void *arg)
+{
+	struct churn *c = arg;
+
+	while (!ipk_ld(&c->stop, relaxed)) {
+		struct ipk_segment *seg = open_segment("s");
+		struct ipk_obj *obj;
+		struct permits *p;
+		struct ipk_self *me;
+		u64 none = 0;
+
+		must(seg);
+		obj = open_object(seg, "o");
+		must(obj);
+		p = body_of(obj);
+		me = self_of(seg);
+		if (ipk_cas(&p->owner[me->slot % 8], &none, (u64)me->slot + 1, acq_rel))
+			ipk_st(&p->owner[me->slot % 8], UINT64_C(0), release);
+		ipk_obj_close(obj);
+		ipk_segment_close(seg);
+		ipk_add(&c->rounds, 1, relaxed);
+	}
+}
+
+static void killed_at_any_point_of_attach_and_detach_leaves_nothing(void **state)
+{
+	struct churn *c = shared(sizeof(*c));
+	struct ipk_segment *seg;
+	struct permits *p;
+	pid_t pid[4];
+	u64 seed = (u64)getpid();
+
+	(void)state;
+	create_segment("s");
+	seg = open_segment("s");
+	create_object(seg, "o", sizeof(*p));
+	p = body_of(open_object(seg, "o"));
+	for (int i = 0; i < 4; i++)
+		pid[i] = spawn(attach_and_detach, c);
+	for (int k = 0; k < 300; k++) {
+		u64 before = ipk_ld(&c->rounds, relaxed);
+		u32 i = seeded(&seed) % 4;
+
+		await(ipk_ld(&c->rounds, relaxed) > before);
+		for (u32 n = seeded(&seed) % 20000; n; n--)
+			ipk_pause();
+		kill_child(pid[i]);
+		pid[i] = spawn(attach_and_detach, c);
+	}
+	ipk_st(&c->stop, 1u, relaxed);
+	for (int i = 0; i < 4; i++)
+		assert_ended_well(join_child(pid[i]));
+	ipk_segment_sweep(seg);
+	assert_int_equal(info_of("s").attached, 1);
+	assert_int_equal(info_of("s").dead, 0);
+	for (int i = 0; i < 8; i++)
+		assert_int_equal(p->owner[i], 0);
+	assert_true(ipk_slot_count(seg) < 200);
+	ipk_segment_close(seg);
+}
+
+#define T(name) cmocka_unit_test_setup_teardown(name, dir_setup, dir_teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(a_child_is_a_participant_of_its_own),
+		T(what_the_dead_held_comes_back),
+		T(closing_gives_back_what_is_still_held),
+		T(an_object_of_the_dead_is_freed_after_its_removal),
+		T(a_holder_lives_as_long_as_an_inheritor),
+		T(nobody_lives_in_a_copy),
+		T(killed_at_any_point_of_attach_and_detach_leaves_nothing),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
