@@ -12,6 +12,7 @@ static void spell_path(const struct ipk_value_path *path, char *buf, size_t size
 		chain[n++] = path;
 	buf[0] = '\0';
 	while (n-- > 0 && len < size) {
+		/* cppcheck-suppress uninitvar ; n counts what was filled */
 		const struct ipk_value_path *at = chain[n];
 		int k;
 

@@ -228,7 +228,7 @@ static int lock_word(const struct ipk_object_view *o, u64 *ret_word)
 static int array_holders(const struct ipk_object_view *o, ipk_holder_fn *fn, void *arg)
 {
 	struct ipk_array_geometry g;
-	u64 word;
+	u64 word = 0;
 	int r = measure(o, &g);
 
 	if (!r)

@@ -138,10 +138,27 @@ static void popper(unsigned number)
 	}
 }
 
+/* What pushers put in after the last popper had gone. */
+static void take_the_rest(void)
+{
+	struct ipk_segment *seg = attach();
+	struct ipk_queue *q = queue_open(seg);
+	struct ipk_queue_lease l;
+
+	ipk_segment_sweep(seg);
+	while (ipk_queue_lease(q, &l, IPK_NOWAIT) == 0) {
+		take(&l);
+		answered("ack", ipk_queue_ack(q, &l));
+	}
+	ipk_queue_close(q);
+	ipk_segment_close(seg);
+}
+
 static bool queue_check(char *text, size_t size)
 {
 	uint64_t pushed = 0, lost = 0;
 
+	take_the_rest();
 	for (unsigned p = 0; p < PUSHERS; p++)
 		for (uint64_t i = 0; i < PER_PUSHER && i < ledger->next[p]; i++) {
 			pushed += ledger->pushed[p][i];
