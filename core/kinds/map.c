@@ -6,7 +6,7 @@
 
 #include "kinds/map.h"
 
-/* Tries without the lock, then rounds of a short wait for it and as many tries again. */
+/* Rounds of so many tries; before each but the first a short wait for the lock. */
 #define TRIES 64u
 #define ROUNDS 100u
 #define ROUND_NS INT64_C(10000000)
@@ -196,7 +196,7 @@ static bool same_entry(const struct query *q, u64 *at, u64 slot, struct ipk_map_
 	return ipk_ld(at, acquire) == slot && same_table(q) && ipk_ld(&e->ver, relaxed) == ver;
 }
 
-static inline int read_entry(struct query *q, u64 *at, u64 slot)
+static inline __attribute__((always_inline)) int read_entry(struct query *q, u64 *at, u64 slot)
 {
 	u64 off = ipk_map_off(slot), ver, hash, lens, klen, vlen;
 	struct ipk_map_entry *e = ipk_at(q->seg, off, sizeof(*e), IPK_LINE);
@@ -226,7 +226,7 @@ static inline int read_entry(struct query *q, u64 *at, u64 slot)
 	return same_entry(q, at, slot, e, ver) ? r : CHANGED;
 }
 
-static int get_once(struct query *q)
+static inline __attribute__((always_inline)) int get_once(struct query *q)
 {
 	u64 n, i, left, slot, *slots;
 	u32 log2;
@@ -258,17 +258,18 @@ static int get_once(struct query *q)
 }
 
 /*
- * It changed at every look. With the lock nobody changes it (but for a dead owner's journal,
- * once). A stopped owner of the lock changes nothing, so then the next look succeeds without it.
+ * It changed while we looked. If it does so time and again, the lock ends that: with it nobody
+ * changes anything (but for a dead owner's journal, once). And a stopped owner of the lock
+ * changes nothing, so then the next look succeeds without it.
  */
-static int get_slow(struct ipk_map *map, struct query *q)
+static __attribute__((noinline)) int get_slow(struct ipk_map *map, struct query *q)
 {
 	struct ipk_self *me = NULL;
 	unsigned round, i;
 	int r = CHANGED, locked = -EAGAIN;
 
 	for (round = 0; r == CHANGED && round < ROUNDS; round++) {
-		if (map->obj.seg->writable) {
+		if (round && map->obj.seg->writable) {
 			me = ipk_use(&map->obj, &r);
 			if (!me)
 				return r;
@@ -294,16 +295,18 @@ int ipk_map_get(struct ipk_map *map, const void *key, size_t klen, void *buf, si
 			  .klen = klen,
 			  .buf = buf,
 			  .size = size};
-	unsigned i;
-	int r = CHANGED, stale;
+	int r, stale;
 
 	if (ipk_unlikely(map->key_size ? klen != map->key_size : klen > IPK_MAP_KEY_MAX))
 		return map->key_size ? -EINVAL : -ENOENT;
 	q.hash = ipk_map_hash(map->seed, key, klen);
-	for (i = 0; r == CHANGED && i < TRIES; i++)
-		r = get_once(&q);
-	if (ipk_unlikely(r == CHANGED))
-		r = get_slow(map, &q);
+	r = get_once(&q);
+	if (ipk_unlikely(r == CHANGED)) {
+		struct query again = q; /* q itself stays in registers */
+
+		r = get_slow(map, &again);
+		q.vlen = again.vlen;
+	}
 	stale = after_read(map);
 	if (ipk_unlikely(stale))
 		return stale;

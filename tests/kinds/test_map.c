@@ -706,6 +706,108 @@ static void a_removed_map_is_read_on_and_not_written(void **state)
 	assert_int_equal(used(), before);
 }
 
+/* ---- threads -------------------------------------------------------------------------------------- */
+
+#define THREAD_KEYS 64u
+
+struct shared_handle {
+	struct ipk_map *m;
+	u32 id; /* numbers the writers */
+	u32 writers; /* that have not ended */
+};
+
+/* All words of a value are the same; every 8th key has one that is stored in place. */
+static size_t thread_value(u64 val[40], u64 key, u64 number)
+{
+	size_t n = key % 8 ? 1 + (key * number) % 39 : 1;
+
+	for (size_t i = 0; i < n; i++)
+		val[i] = number;
+	return 8 * n;
+}
+
+static void *write_as_thread(void *arg)
+{
+	struct shared_handle *s = arg;
+	u64 id = ipk_add(&s->id, 1, relaxed), seed = id, val[40];
+
+	for (u64 i = 1; i <= 10000; i++) {
+		u64 key = seeded(&seed) % THREAD_KEYS;
+
+		if (seeded(&seed) % 4)
+			(void)ipk_map_put(s->m, &key, 8, val, thread_value(val, key, i), IPK_FOREVER);
+		else
+			(void)ipk_map_del(s->m, &key, 8, IPK_FOREVER);
+	}
+	ipk_add(&s->writers, UINT32_MAX, release);
+	return NULL;
+}
+
+static bool thread_value_ok(const u64 *val, size_t len)
+{
+	for (size_t i = 1; i < len / 8; i++)
+		if (val[i] != val[0])
+			return false;
+	return len % 8 == 0 && len > 0;
+}
+
+static int check_as_thread(void *arg, const struct ipk_map_item *item)
+{
+	(void)arg;
+	return thread_value_ok(item->value, item->vlen) ? 0 : -EBADMSG;
+}
+
+/* Returns NULL when all was well. */
+static void *read_as_thread(void *arg)
+{
+	struct shared_handle *s = arg;
+	u64 seed = 77, val[40];
+	size_t len = 0;
+	int r;
+
+	while (ipk_ld(&s->writers, acquire)) {
+		u64 key = seeded(&seed) % THREAD_KEYS;
+
+		r = ipk_map_get(s->m, &key, 8, val, sizeof(val), &len);
+		if (r != -ENOENT && (r != 0 || !thread_value_ok(val, len)))
+			return "a value";
+		if (seeded(&seed) % 64 == 0 && ipk_map_foreach(s->m, check_as_thread, NULL) != 0)
+			return "a walk";
+	}
+	return NULL;
+}
+
+static void threads_share_a_handle(void **state)
+{
+	struct shared_handle s = { .m = make("m", "bytes", "u64", 4), .writers = 2 };
+	pthread_t thread[4];
+	void *complaint;
+
+	(void)state;
+	for (int i = 0; i < 4; i++)
+		assert_int_equal(pthread_create(&thread[i], NULL,
+						i < 2 ? write_as_thread : read_as_thread, &s), 0);
+	for (int i = 0; i < 4; i++) {
+		assert_int_equal(pthread_join(thread[i], &complaint), 0);
+		assert_null(complaint);
+	}
+	end(s.m, "m");
+}
+
+static void a_segment_without_a_name_is_used_on(void **state)
+{
+	struct ipk_map *m = make("m", NULL, NULL, 0);
+	u64 changes = 0;
+
+	(void)state;
+	assert_int_equal(ipk_segment_remove("s", NULL), 0);
+	assert_int_equal(put(m, "a", "one"), 0);
+	expect(m, "a", "one");
+	assert_int_equal(ipk_map_wait(m, &changes, IPK_FOREVER), 0);
+	assert_int_equal(ipk_map_wait(m, &changes, IPK_FOREVER), -ESTALE);
+	ipk_map_close(m);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -729,6 +831,8 @@ int main(void)
 		TEST(entries_behind_the_last_slot_begin_again_at_the_first),
 		TEST(a_reader_without_permission_to_write_reads),
 		TEST(a_removed_map_is_read_on_and_not_written),
+		TEST(a_segment_without_a_name_is_used_on),
+		TEST(threads_share_a_handle),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
