@@ -57,13 +57,15 @@ static uint64_t random64(void)
 	return x;
 }
 
-/* ---- the private table -------------------------------------------------------------------------- */
+/* ---- the private table --------------------------------------------------------------------------
+ */
 
 static struct plain_entry **plain_find(const struct key *key, uint64_t hash)
 {
 	uint64_t mask = (UINT64_C(1) << table_log2) - 1, i = hash >> (64 - table_log2);
 
-	while (table[i] && (table[i]->hash != hash || memcmp(&table[i]->key, key, sizeof(*key)) != 0))
+	while (table[i] &&
+	       (table[i]->hash != hash || memcmp(&table[i]->key, key, sizeof(*key)) != 0))
 		i = (i + 1) & mask;
 	return &table[i];
 }
@@ -83,7 +85,8 @@ static void plain_put(const struct key *key, uint64_t value)
 	(*at)->value[0] = value;
 }
 
-/* ---- what is measured ----------------------------------------------------------------------------- */
+/* ---- what is measured
+ * ----------------------------------------------------------------------------- */
 
 static void get_plain(const struct key *from)
 {
@@ -150,16 +153,17 @@ static void map_add(void)
 	uint64_t one = 1;
 
 	for (uint64_t i = 0; i < ops; i++)
-		ipk_map_add(map, &keys[order[i % entries]], sizeof(struct key), &one, NULL, IPK_FOREVER);
+		ipk_map_add(map, &keys[order[i % entries]], sizeof(struct key), &one, NULL,
+			    IPK_FOREVER);
 }
 
 static void map_put_block(void)
 {
-	uint64_t val[4] = { 0 };
+	uint64_t val[4] = {0};
 
 	for (val[0] = 0; val[0] < ops; val[0]++)
-		ipk_map_put(wide, &keys[order[val[0] % entries]], sizeof(struct key), val, sizeof(val),
-			    IPK_FOREVER);
+		ipk_map_put(wide, &keys[order[val[0] % entries]], sizeof(struct key), val,
+			    sizeof(val), IPK_FOREVER);
 }
 
 static void map_put_and_del(void)
@@ -213,8 +217,8 @@ static void prepare_keys(void)
 	if (!keys || !missing || !order || !table)
 		exit(1);
 	for (uint64_t i = 0; i < entries; i++) {
-		keys[i] = (struct key){ { random64(), i } };
-		missing[i] = (struct key){ { random64(), ~i } };
+		keys[i] = (struct key){{random64(), i}};
+		missing[i] = (struct key){{random64(), ~i}};
 		order[i] = (uint32_t)i;
 	}
 	for (uint64_t i = entries - 1; i > 0; i--) {
@@ -237,12 +241,13 @@ static int prepare_maps(struct ipk_segment *seg, struct ipk_error *err)
 	if (!r)
 		r = ipk_map_open(seg, "wide", NULL, NULL, &wide, err);
 	for (uint64_t i = 0; !r && i < entries; i++) {
-		uint64_t val[4] = { i };
+		uint64_t val[4] = {i};
 
 		plain_put(&keys[i], i);
 		r = ipk_map_put(map, &keys[i], sizeof(*keys), val, 8, IPK_FOREVER);
 		if (!r)
-			r = ipk_map_put(wide, &keys[i], sizeof(*keys), val, sizeof(val), IPK_FOREVER);
+			r = ipk_map_put(wide, &keys[i], sizeof(*keys), val, sizeof(val),
+					IPK_FOREVER);
 	}
 	return r;
 }
@@ -262,7 +267,7 @@ int main(int argc, char **argv)
 {
 	struct ipk_segment_options options = IPK_SEGMENT_OPTIONS_INIT;
 	struct ipk_segment *seg;
-	struct ipk_error err = { 0 };
+	struct ipk_error err = {0};
 	char name[64];
 
 	if (argc > 1)

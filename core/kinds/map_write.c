@@ -102,7 +102,8 @@ int ipk_map_begin(struct ipk_map_write *w, struct ipk_map *map, const void *key,
 	w->me = ipk_use(&map->obj, &r);
 	if (!w->me)
 		return r;
-	/* A segment without a name is used on; what goes into a removed map nobody would ever see. */
+	/* A segment without a name is used on; what goes into a removed map nobody would ever see.
+	 */
 	if (IPK_OBJ_STATE(ipk_ld(&map->obj.o->state, relaxed)) != IPK_OBJ_LIVE)
 		return -ESTALE;
 	r = ipk_map_lock(w->me, w->b, deadline);

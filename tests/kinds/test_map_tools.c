@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Maps as tools see them: verbs, views, checks, and what damage does to those who read. */
+/* Maps as tools see them: verbs and views. */
 #include "fixture_kind.h"
 
 #include "ipk/map.h"
@@ -24,7 +24,7 @@ static int teardown(void **state)
 
 static void make(const char *type, const char *key, u64 cap)
 {
-	struct ipk_error err = { 0 };
+	struct ipk_error err = {0};
 
 	if (ipk_map_create(seg, "m", type, key, cap, &err) < 0)
 		fail_msg("%s", err.text);
@@ -38,14 +38,15 @@ static struct ipk_map *open_map(void)
 	return m;
 }
 
-/* ---- verbs ---------------------------------------------------------------------------------------- */
+/* ---- verbs
+ * ---------------------------------------------------------------------------------------- */
 
 /* Runs a verb; its output must be out (NULL: any), its answer r. */
 static void run(int r, const char *out, const char *verb, const char *key, const char *arg,
 		const char *value)
 {
-	const char *words[] = { value, NULL };
-	struct verb v = { 0 };
+	const char *words[] = {value, NULL};
+	struct verb v = {0};
 	int got = verb_run(&v, seg, "m", "map", verb, key, arg, words);
 
 	if (got != r)
@@ -80,8 +81,8 @@ static void set_get_and_del_do_what_they_say(void **state)
 
 static void one_key_takes_one_value(void **state)
 {
-	static const char *const words[] = { "a", "b", NULL };
-	struct verb v = { 0 };
+	static const char *const words[] = {"a", "b", NULL};
+	struct verb v = {0};
 
 	(void)state;
 	make(NULL, NULL, 0);
@@ -136,14 +137,15 @@ static int flush_nothing(struct ipk_call *call)
 static void keys_gives_each_key_once_and_no_values(void **state)
 {
 	const struct ipk_op *op = ipk_kind_op(&ipk_kind_map, "keys");
-	struct collected c = { 0 };
-	struct ipk_call call = { .tool = &c, .emit = emit_keys, .flush = flush_nothing };
+	struct collected c = {0};
+	struct ipk_call call = {.tool = &c, .emit = emit_keys, .flush = flush_nothing};
 
 	(void)state;
 	make("u64", "u64", 0);
 	for (u64 k = 0; k < 1000; k++)
-		assert_int_equal(ipk_map_put(call.handle ? call.handle : (call.handle = open_map()), &k, 8,
-					     &k, 8, IPK_FOREVER), 0);
+		assert_int_equal(ipk_map_put(call.handle ? call.handle : (call.handle = open_map()),
+					     &k, 8, &k, 8, IPK_FOREVER),
+				 0);
 	assert_int_equal(op->run(&call), 0);
 	assert_int_equal(c.n, 1000);
 	assert_int_equal(c.keys.len, 8000);
@@ -167,15 +169,15 @@ static int next_pair(struct ipk_call *call, struct ipk_item *item, int max)
 		return 0;
 	key = --p->n;
 	value = key * 10;
-	*item = (struct ipk_item){ .data = &value, .len = 4, .key = &key, .key_len = 4 };
+	*item = (struct ipk_item){.data = &value, .len = 4, .key = &key, .key_len = 4};
 	return 1;
 }
 
 static void items_that_bring_their_keys_are_stored_under_them(void **state)
 {
-	struct pairs p = { 100 };
-	struct ipk_argval none[2] = { 0 };
-	struct ipk_call call = { .tool = &p, .next = next_pair, .arg = none, .timeout = -1 };
+	struct pairs p = {100};
+	struct ipk_argval none[2] = {0};
+	struct ipk_call call = {.tool = &p, .next = next_pair, .arg = none, .timeout = -1};
 	u32 val;
 
 	(void)state;
@@ -196,11 +198,12 @@ static void items_that_bring_their_keys_are_stored_under_them(void **state)
 	ipk_map_close(call.handle);
 }
 
-/* ---- views ---------------------------------------------------------------------------------------- */
+/* ---- views
+ * ---------------------------------------------------------------------------------------- */
 
 static void views_tell_contents_and_numbers(void **state)
 {
-	struct collected c = { 0 };
+	struct collected c = {0};
 	struct ipk_map *m;
 	struct look l;
 	uint64_t used, cap;
@@ -271,7 +274,7 @@ static int count_holder(void *arg, uint32_t slot, const char *role, uint64_t cou
 
 static void stats_and_holders_are_told(void **state)
 {
-	struct ipk_visitor v = { .u64 = visit_u64 };
+	struct ipk_visitor v = {.u64 = visit_u64};
 	struct ipk_map *m;
 	struct look l;
 	int n = 0;
@@ -296,217 +299,6 @@ static void stats_and_holders_are_told(void **state)
 	ipk_map_close(m);
 }
 
-/* ---- damage --------------------------------------------------------------------------------------- */
-
-static struct ipk_map *map_of_twenty(void)
-{
-	struct ipk_map *m;
-
-	make("u64", "u64", 30); /* 64 slots */
-	m = open_map();
-	for (u64 k = 0; k < 20; k++)
-		assert_int_equal(ipk_map_put(m, &k, 8, &k, 8, IPK_FOREVER), 0);
-	assert_int_equal(findings_of("s", "m").n, 0);
-	return m;
-}
-
-static u64 *slots_of(struct ipk_map *m)
-{
-	return (u64 *)(void *)(seg->base + ipk_map_table_off(m->b->table));
-}
-
-static u64 first_slot(struct ipk_map *m)
-{
-	u64 i = 0;
-
-	while (slots_of(m)[i] <= IPK_MAP_TOMB)
-		i++;
-	return i;
-}
-
-static struct ipk_map_entry *entry_of(u64 slot)
-{
-	return (void *)(seg->base + ipk_map_off(slot));
-}
-
-struct search {
-	struct ipk_checker checker;
-	const char *text;
-	bool found;
-};
-
-static void __attribute__((format(printf, 2, 3)))
-look_at_finding(struct ipk_checker *c, const char *fmt, ...)
-{
-	struct search *s = (struct search *)(void *)c;
-	char line[256];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(line, sizeof(line), fmt, ap);
-	va_end(ap);
-	s->found = s->found || strstr(line, s->text);
-}
-
-static void expect_finding(const char *text)
-{
-	struct search s = { .checker = { .finding = look_at_finding, .block = no_block }, .text = text };
-	struct look l;
-
-	look(&l, "s", "m");
-	assert_int_equal(l.kind->check(&l.o, &s.checker), 0);
-	look_end(&l);
-	if (!s.found)
-		fail_msg("no finding says \"%s\"", text);
-}
-
-/* Damages one word, expects a finding that has text in it, and mends the word. */
-static void check_finds(u64 *word, u64 val, const char *text)
-{
-	u64 was = *word;
-
-	*word = val;
-	expect_finding(text);
-	*word = was;
-	assert_int_equal(findings_of("s", "m").n, 0);
-}
-
-static void a_check_finds_what_is_wrong(void **state)
-{
-	struct ipk_map *m = map_of_twenty();
-	u64 i = first_slot(m), *slots = slots_of(m), slot = slots[i], empty = i;
-	struct ipk_map_entry *e = entry_of(slot);
-
-	(void)state;
-	while (slots[empty] != IPK_MAP_EMPTY)
-		empty = (empty + 1) % 64;
-	check_finds(&m->b->count, 21, "21 entries");
-	check_finds(&m->b->tombs, 3, "3 tombstones");
-	check_finds(&m->b->table, m->b->table | 63, "outside");
-	check_finds(&slots[i], slot | UINT64_C(0xffffffff), "names no entry");
-	check_finds(&slots[i], slot ^ UINT64_C(1) << 63, "fingerprint");
-	check_finds(&e->hash, e->hash ^ 1, "hash");
-	check_finds(&e->lens, e->lens + (UINT64_C(1) << 32), "not of their types");
-	check_finds(&e->lens, UINT64_MAX, "names no entry");
-	check_finds(&e->data[0], 99, "hash");
-	check_finds(&slots[empty], slot, "entries"); /* twice, and not where it is looked for */
-	ipk_map_close(m);
-}
-
-static void an_entry_behind_an_empty_slot_is_found_by_a_check(void **state)
-{
-	struct ipk_map *m = map_of_twenty();
-	u64 i = first_slot(m), *slots = slots_of(m), slot = slots[i], far = (i + 30) % 64;
-
-	(void)state;
-	while (slots[far] != IPK_MAP_EMPTY)
-		far = (far + 1) % 64;
-	slots[i] = IPK_MAP_TOMB;
-	m->b->tombs++;
-	slots[far] = slot;
-	expect_finding("cannot be found");
-	slots[(far + 1) % 64] = slot;
-	m->b->count++;
-	expect_finding("same key");
-	ipk_map_close(m);
-}
-
-static int swallow(void *arg, const struct ipk_item *item)
-{
-	volatile u8 sum = 0;
-
-	(void)arg;
-	for (u64 i = 0; i < item->len; i++)
-		sum = (u8)(sum + ((const u8 *)item->data)[i]);
-	return 0;
-}
-
-static int swallow_mapped(void *arg, const struct ipk_map_item *item)
-{
-	struct ipk_item copy = { .data = item->value, .len = item->vlen };
-
-	return swallow(arg, &copy);
-}
-
-/* Whatever is in the memory, everybody comes back, with an answer or an error. */
-static void use_all(struct ipk_map *m, u64 key)
-{
-	struct findings f = { .checker = { .finding = finding, .block = no_block } };
-	struct look l;
-	char text[24];
-	u64 val = 1;
-	uint64_t used, cap;
-
-	snprintf(text, sizeof(text), "%llu", (unsigned long long)key);
-	(void)ipk_map_get(m, &key, 8, &val, 8, NULL);
-	(void)ipk_map_foreach(m, swallow_mapped, NULL);
-	look(&l, "s", "m");
-	(void)l.kind->inspect(&l.o, &used, &cap);
-	(void)l.kind->items(&l.o, 0, UINT64_MAX, swallow, NULL);
-	(void)l.kind->item(&l.o, text, strlen(text), swallow, NULL);
-	(void)l.kind->check(&l.o, &f.checker);
-	look_end(&l);
-	(void)ipk_map_put(m, &key, 8, &val, 8, ipk_deadline(1000000));
-	(void)ipk_map_add(m, &key, 8, &val, &val, ipk_deadline(1000000));
-	(void)ipk_map_del(m, &key, 8, ipk_deadline(1000000));
-}
-
-/* A word that may stand anywhere: zero, all ones, near misses, offsets of other things. */
-static u64 odd_word(u64 was, u64 *seed)
-{
-	switch (seeded(seed) % 8) {
-	case 0:
-		return 0;
-	case 1:
-		return UINT64_MAX;
-	case 2:
-		return was ^ UINT64_C(1) << seeded(seed) % 64;
-	case 3:
-		return was + 1;
-	case 4:
-		return was - 64;
-	case 5:
-		return (u64)seeded(seed) << 32 | seeded(seed);
-	case 6:
-		return was << 8;
-	default:
-		return seg->size - 16;
-	}
-}
-
-static void nobody_crashes_or_hangs_on_a_damaged_map(void **state)
-{
-	struct ipk_map *m = map_of_twenty();
-	u64 seed = 12345, len = 64 * 8, image = info_of("s").size;
-	u8 *copy = malloc(image);
-
-	(void)state;
-	memcpy(copy, seg->base, image);
-	for (u32 round = 0; round < 3000; round++) {
-		u64 *word, key = seeded(&seed) % 21, i = seeded(&seed) % 64;
-
-		switch (seeded(&seed) % 3) {
-		case 0:
-			word = (u64 *)(void *)m->b + seeded(&seed) % (sizeof(*m->b) / 8);
-			break;
-		case 1:
-			word = slots_of(m) + seeded(&seed) % (len / 8);
-			break;
-		default:
-			while (slots_of(m)[i % 64] <= IPK_MAP_TOMB)
-				i++;
-			word = (u64 *)(void *)entry_of(slots_of(m)[i % 64]) + seeded(&seed) % 5;
-		}
-		*word = odd_word(*word, &seed);
-		use_all(m, key);
-		/* All as before, also what writers did in their ignorance. The file never shrinks. */
-		memcpy(seg->base + IPK_PAGE * 8, copy + IPK_PAGE * 8, image - IPK_PAGE * 8);
-		memcpy(seg->base, copy, sizeof(struct ipk_header));
-	}
-	free(copy);
-	ipk_map_close(m);
-}
-
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -519,9 +311,6 @@ int main(void)
 		TEST(items_that_bring_their_keys_are_stored_under_them),
 		TEST(views_tell_contents_and_numbers),
 		TEST(stats_and_holders_are_told),
-		TEST(a_check_finds_what_is_wrong),
-		TEST(an_entry_behind_an_empty_slot_is_found_by_a_check),
-		TEST(nobody_crashes_or_hangs_on_a_damaged_map),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
