@@ -106,6 +106,7 @@ int ipk_queue_recover(struct ipk_obj *obj)
 	struct ipk_queue q = {.obj = *obj};
 	int error = ipk_queue_bind(&q);
 	struct ipk_self *me = error ? NULL : ipk_use(&q.obj, &error);
+	bool all = true;
 	u32 alive = 0;
 
 	if (!me)
@@ -119,14 +120,14 @@ int ipk_queue_recover(struct ipk_obj *obj)
 		if (!qw_own(w) || qw_own(w) == QW_SEAL || qw_own(w) == alive)
 			continue;
 		if (ipk_dead(obj->seg, qw_own(w), true))
-			ipk_queue_mend(&q, me, s, w);
+			all = ipk_queue_mend(&q, me, s, w) && all;
 		else
 			alive = qw_own(w);
 	}
 	/* Whoever gave something back and died before it said so, maybe in mending: we say it. */
 	ipk_queue_pend(&q);
 	ipk_queue_wake(&q.obj);
-	return 0;
+	return all ? 0 : -EAGAIN;
 }
 
 /* ---- the end of the object --------------------------------------------------------------------- */

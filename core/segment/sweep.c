@@ -10,7 +10,8 @@
  *   4 each object it used: listed as ours first, then looked whether the slot still is {g,DEAD}; if
  *     so the dead one's own listing kept the memory until ours did, so the kind may mend in it
  *   5 wake all sleepers
- *   6 claim {g,DEAD} -> {g+1,FREE}       only now may the slot's number appear with a new owner
+ *   6 claim {g,DEAD} -> {g+1,FREE}       only now may the slot's number appear with a new owner; a
+ *                                        kind that could not mend all leaves this to the next sweep
  *
  * Sleepers' words are woken and not bumped: a bump would be a write to memory that a stopped
  * sweeper knows from a list that may be old. None is needed, since a sleeper also watches the live
@@ -21,12 +22,15 @@
 
 static IPK_TLS bool sweeping;
 
-/* A kind that we do not know: its words still name the dead one, so the slot is not free. */
+/*
+ * unfinished: words may still name the dead one, so the slot is not free: of a kind that we do not
+ * know, or of one that could not mend all of them now.
+ */
 struct job {
 	struct ipk_self *me;
 	struct ipk_participant *dead;
 	u64 claim; /* {g,DEAD} */
-	bool unknown;
+	bool unfinished;
 };
 
 static bool still(const struct job *job)
@@ -61,9 +65,9 @@ static int mend_object(void *arg, u64 off)
 		obj.opener = job->me;
 		hooks = ipk_obj_hooks(obj.o->kind);
 		if (!hooks)
-			job->unknown = true;
-		else if (hooks->recover)
-			hooks->recover(&obj);
+			job->unfinished = true;
+		else if (hooks->recover && hooks->recover(&obj) == -EAGAIN)
+			job->unfinished = true;
 	}
 	if (added)
 		ipk_uses_drop(job->me, off);
@@ -130,7 +134,7 @@ static bool sweep_slot(struct ipk_self *me, struct ipk_participant *p, u32 slot,
 	mend_lock(me, slot);
 	mend_objects(&job);
 	wake_sleepers(me->seg);
-	if (job.unknown)
+	if (job.unfinished)
 		return false;
 	/* Release: all mending comes before the number's next use. */
 	return ipk_cas(&p->claim, &claim, IPK_CLAIM((claim >> 8) + 1, IPK_CLAIM_FREE), acq_rel);

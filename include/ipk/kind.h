@@ -178,7 +178,10 @@ struct ipk_kind {
 	bool (*attachable)(struct ipk_obj *obj);
 	/* frees the blocks besides the header's, in as many transactions as it takes; re-runnable */
 	int (*destroy)(struct ipk_obj *obj);
-	/* after a death: mends each word whose owner is dead; re-runnable by any number at once */
+	/*
+	 * after a death: mends each word whose owner is dead; re-runnable by any number at once.
+	 * -EAGAIN: some could not be mended now; the dead one's number is kept for a later sweep
+	 */
 	int (*recover)(struct ipk_obj *obj);
 	/* wakes all who wait on the object (removal, close) */
 	void (*wake)(struct ipk_obj *obj);

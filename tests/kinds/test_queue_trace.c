@@ -470,6 +470,52 @@ static void a_stopped_consumer_holds_up_one_slot(void **state)
 	drop_queue(q);
 }
 
+/* Killed or stopped by the test between COMMIT and the last value: the words still wait in the journal. */
+static void stop_in_a_transaction(void *arg)
+{
+	struct ipk_queue *q = child_queue();
+	struct ipk_header *h = ipk_header(q->obj.seg);
+	int error = 0;
+
+	(void)arg;
+	must(ipk_lock(ipk_use(&q->obj, &error), &h->lock, IPK_FOREVER) == 0);
+	ipk_st(&h->journal.e[0].off, ipk_off(q->obj.seg, &q->b->spare2[0]), relaxed);
+	ipk_st(&h->journal.e[0].val, UINT64_C(0), relaxed);
+	ipk_st(&h->journal.n, UINT64_C(1), release);
+	kill(getpid(), SIGSTOP);
+}
+
+/*
+ * The position of a dead producer cannot be mended while the journal is in a stopped one's hands. A
+ * sweeper who is called away must not make its number another's: nobody would ever mend it then.
+ */
+static void a_number_that_a_word_still_has_is_not_given_out(void **state)
+{
+	struct ipk_queue *q = make_queue("str", 4);
+	pid_t pid = spawn(stop_in_a_transaction, NULL);
+	u64 *claim, w;
+	u32 cancel = 1;
+
+	(void)state;
+	await(stopped(pid));
+	kill_somebody(q);
+	w = word(0, IPK_QUEUE_WR, 0, dead_slot);
+	set_word(q, 0, w);
+	ipk_thread_cancel_word(&cancel);
+	ipk_segment_sweep(q->obj.seg);
+	ipk_thread_cancel_word(NULL);
+	claim = &ipk_slot_page(q->obj.seg, dead_slot)->claim;
+	assert_int_equal(slot_word(q, 0), w);
+	assert_int_equal(IPK_CLAIM_STATE(ipk_ld(claim, acquire)), IPK_CLAIM_DEAD);
+	kill_child(pid);
+	ipk_segment_sweep(q->obj.seg);
+	assert_int_equal(slot_word(q, 0), word(1, IPK_QUEUE_FREE, 0, 0));
+	assert_int_equal(IPK_CLAIM_STATE(ipk_ld(claim, acquire)), IPK_CLAIM_FREE);
+	assert_int_equal(push_text(q, "x"), 0);
+	assert_sound();
+	drop_queue(q);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, dir_setup, dir_teardown)
 
 int main(void)
@@ -493,6 +539,7 @@ int main(void)
 		T(a_stopped_producer_is_waited_for),
 		T(a_stopped_producer_that_dies_is_passed),
 		T(a_stopped_consumer_holds_up_one_slot),
+		T(a_number_that_a_word_still_has_is_not_given_out),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
