@@ -33,8 +33,9 @@ static bool more(struct ipk_queue *q, u32 *ev)
 
 /*
  * A wake may come to a waiter who finds nothing because somebody is in the middle of the position
- * before; when that one is done it wakes one for its own item, and there are two. So who has slept and
- * got something looks whether there is more, and passes the wake on.
+ * before; when that one is done it wakes one for its own item, and there are two. And one who was
+ * woken for an item that is too long for him leaves it to others. So who has slept and is done looks
+ * whether there is more, and passes the wake on.
  */
 int ipk_queue_wait(struct ipk_queue *q, struct ipk_self *me, u32 *ev, i64 deadline,
 		   queue_attempt *attempt, void *arg)
@@ -61,7 +62,7 @@ int ipk_queue_wait(struct ipk_queue *q, struct ipk_self *me, u32 *ev, i64 deadli
 			continue;
 		if (queue_again(r))
 			r = attempt(q, me, arg); /* what came with the signal or the deadline */
-		if (r >= 0 && slept && more(q, ev))
+		if (!queue_again(r) && slept && more(q, ev))
 			ipk_event_notify(ev, 1);
 		return queue_again(r) ? woken : r;
 	}

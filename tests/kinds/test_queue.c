@@ -648,6 +648,61 @@ static void shutting_wakes_all_who_wait(void **state)
 	drop_queue(q);
 }
 
+struct picky {
+	u64 size;
+	u32 done, end;
+};
+
+/* Pops into size bytes and stays, so that it is not its end that wakes others. */
+static void pop_into(void *arg)
+{
+	struct picky *p = arg;
+	struct ipk_queue *q = child_queue();
+	char buf[256];
+	int r = ipk_queue_pop(q, buf, p->size, NULL, IPK_FOREVER);
+
+	must(r == (p->size < 100 ? -EMSGSIZE : 0));
+	ipk_st(&p->done, 1u, release);
+	nap_until(&p->end);
+}
+
+static u32 sleepers(struct ipk_segment *seg)
+{
+	u32 n = 0;
+
+	for (u32 slot = 0; slot < ipk_slot_count(seg); slot++)
+		n += ipk_ld(&ipk_slot_page(seg, slot)->nwait, acquire) != 0;
+	return n;
+}
+
+/* The wake came to one who cannot take the item, and whose sleep nobody ends by chance. */
+static void an_item_too_long_for_one_wakes_another(void **state)
+{
+	struct ipk_queue *q = make_queue("str", 4);
+	struct picky *p = shared(2 * sizeof(*p));
+	i64 backstop = ipk_wait_backstop;
+	char text[101] = "";
+	pid_t pid[2];
+
+	(void)state;
+	memset(text, 'x', 100);
+	ipk_wait_backstop = IPK_FOREVER / 2;
+	for (u32 i = 0; i < 2; i++) {
+		p[i].size = i ? 200 : 8;
+		pid[i] = spawn(pop_into, &p[i]);
+		await(sleepers(q->obj.seg) == i + 1);
+	}
+	ipk_wait_backstop = backstop;
+	assert_int_equal(push_text(q, text), 0);
+	await(ipk_ld(&p[1].done, acquire));
+	for (u32 i = 0; i < 2; i++) {
+		ipk_st(&p[i].end, 1u, release);
+		kill_child(pid[i]);
+	}
+	munmap(p, 2 * sizeof(*p));
+	drop_queue(q);
+}
+
 static void wait_for_removal(void *arg)
 {
 	struct ipk_queue *q = child_queue();
@@ -720,6 +775,7 @@ int main(void)
 		T(all_items_may_be_leased),
 		T(a_shut_queue_gives_what_it_has_and_then_the_end),
 		T(shutting_wakes_all_who_wait),
+		T(an_item_too_long_for_one_wakes_another),
 		T(removal_wakes_all_who_wait),
 		T(who_may_only_read_can_look_and_no_more),
 	};
