@@ -90,6 +90,8 @@ static int pop_one(struct ipk_queue *q, struct ipk_self *me, struct pop *p)
 		return r;
 	s = q_slot(q, qc_index(&q->g, t.code));
 	data = ipk_queue_value(q, s, &len);
+	if (len > p->size)
+		data = NULL; /* somebody stored another length: it is not to be trusted */
 	if (data && len)
 		memcpy(p->buf, data, len);
 	taken(s, &t);
