@@ -359,12 +359,6 @@ static bool outside(const struct ipk_array *a, u64 index, u64 n)
 	return index > a->g.cap || n > a->g.cap - index;
 }
 
-/* A reader without write permission does not keep a removed array's memory from being used again. */
-static int after_read(struct ipk_array *a)
-{
-	return ipk_unlikely(a->read_only) && ipk_stale(&a->obj) ? -ESTALE : 0;
-}
-
 int ipk_array_slice(struct ipk_array *array, uint64_t index, uint64_t n, void *ret_vals)
 {
 	const struct ipk_array_source src = { .base = array->obj.seg->base };
@@ -379,7 +373,7 @@ int ipk_array_slice(struct ipk_array *array, uint64_t index, uint64_t n, void *r
 		for (; n; n--, index++, dst += array->g.size)
 			load_atomic(array, index, dst);
 	}
-	return r < 0 ? r : after_read(array);
+	return r < 0 ? r : ipk_after_read(&array->obj);
 }
 
 int ipk_array_get(struct ipk_array *array, uint64_t index, void *ret_val)
@@ -391,11 +385,11 @@ int ipk_array_get(struct ipk_array *array, uint64_t index, void *ret_val)
 		return -ERANGE;
 	if (ipk_likely(!array->g.slots)) {
 		load_atomic(array, index, ret_val);
-		return ipk_likely(!array->read_only) ? 0 : after_read(array);
+		return ipk_after_read(&array->obj);
 	}
 	src = (struct ipk_array_source){ .base = array->obj.seg->base };
 	r = ipk_array_read_wide(&array->g, &src, index, ret_val, UINT64_MAX);
-	return r < 0 ? r : after_read(array);
+	return r < 0 ? r : ipk_after_read(&array->obj);
 }
 
 /* Stores n values that lie step bytes apart: 0 for one that fills. */

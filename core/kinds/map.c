@@ -147,22 +147,6 @@ uint64_t ipk_map_count(const struct ipk_map *map)
 	return ipk_ld(&map->b->count, acquire);
 }
 
-/*
- * Who attached without write permission, or has been forked and not written since, keeps nobody
- * from freeing a removed map's memory: what was read may have been anything.
- */
-static int after_read(struct ipk_map *map)
-{
-	struct ipk_obj *obj = &map->obj;
-
-	if (ipk_likely(obj->seg->writable && ipk_ld(&obj->opener, relaxed)))
-		return 0;
-	if (ipk_ld(&obj->o->magic, acquire) != IPK_OBJ_MAGIC ||
-	    ipk_ld(&obj->o->id, acquire) != obj->id || ipk_stale(obj))
-		return -ESTALE;
-	return 0;
-}
-
 /* ---- get ------------------------------------------------------------------------------------- */
 
 #define CHANGED 1
@@ -307,7 +291,7 @@ int ipk_map_get(struct ipk_map *map, const void *key, size_t klen, void *buf, si
 		r = get_slow(map, &again);
 		q.vlen = again.vlen;
 	}
-	stale = after_read(map);
+	stale = ipk_after_read(&map->obj);
 	if (ipk_unlikely(stale))
 		return stale;
 	if (ret_len && (r == 0 || r == -EMSGSIZE))
@@ -342,7 +326,7 @@ static int next_batch(struct ipk_map *map, struct ipk_map_scan *sc)
 		r = ipk_map_scan(sc);
 		ipk_unlock(me, &map->b->lock);
 	}
-	return after_read(map) < 0 ? -ESTALE : r;
+	return ipk_after_read(&map->obj) < 0 ? -ESTALE : r;
 }
 
 int ipk_map_foreach(struct ipk_map *map, int (*fn)(void *arg, const struct ipk_map_item *item),

@@ -205,7 +205,7 @@ int64_t ipk_queue_drain(struct ipk_queue *q)
 	return n ? (int64_t)n : r == QUEUE_BUSY ? -EAGAIN : r;
 }
 
-int ipk_queue_peek(struct ipk_queue *q, void *buf, size_t size, struct ipk_queue_item *ret_item)
+static int peek(struct ipk_queue *q, void *buf, size_t size, struct ipk_queue_item *ret_item)
 {
 	for (u32 n = PEEK_TRIES; n; n--) {
 		struct ipk_queue_take t;
@@ -225,12 +225,22 @@ int ipk_queue_peek(struct ipk_queue *q, void *buf, size_t size, struct ipk_queue
 			continue;
 		if (!data)
 			return -EBADMSG;
-		if (ret_item)
-			*ret_item = (struct ipk_queue_item){buf, len, qc_pos(&q->g, t.code),
-							    qw_rdc(t.w)};
+		*ret_item = (struct ipk_queue_item){buf, len, qc_pos(&q->g, t.code), qw_rdc(t.w)};
 		return 0;
 	}
 	return -EAGAIN;
+}
+
+int ipk_queue_peek(struct ipk_queue *q, void *buf, size_t size, struct ipk_queue_item *ret_item)
+{
+	struct ipk_queue_item item;
+	int r = peek(q, buf, size, &item), stale = ipk_after_read(&q->obj);
+
+	if (stale)
+		return stale;
+	if (r == 0 && ret_item)
+		*ret_item = item;
+	return r;
 }
 
 /* ---- leases ------------------------------------------------------------------------------------ */

@@ -290,6 +290,15 @@ void ipk_obj_close(struct ipk_obj *obj)
 
 bool ipk_stale(struct ipk_obj *obj)
 {
-	return IPK_OBJ_STATE(ipk_ld(&obj->o->state, relaxed)) != IPK_OBJ_LIVE ||
+	/* Who lists nothing may find another object in its place. */
+	return ipk_ld(&obj->o->magic, relaxed) != IPK_OBJ_MAGIC ||
+	       ipk_ld(&obj->o->id, relaxed) != obj->id ||
+	       IPK_OBJ_STATE(ipk_ld(&obj->o->state, relaxed)) != IPK_OBJ_LIVE ||
 	       ipk_ld(&ipk_header(obj->seg)->removed, relaxed);
+}
+
+int ipk_after_read_slow(struct ipk_obj *obj)
+{
+	ipk_fence(acquire); /* what was read of a later owner of the memory came with the removal */
+	return ipk_stale(obj) ? -ESTALE : 0;
 }

@@ -246,6 +246,20 @@ void ipk_obj_close(struct ipk_obj *obj);
 /* True when the object was removed or the segment's name is gone: answer -ESTALE on slow paths. */
 bool ipk_stale(struct ipk_obj *obj);
 
+/*
+ * After reading: who attached without write permission, or has been forked and not written since,
+ * keeps nobody from freeing a removed object's memory: what was read may have been anything. 0 or
+ * -ESTALE.
+ */
+int ipk_after_read_slow(struct ipk_obj *obj);
+
+static inline int ipk_after_read(struct ipk_obj *obj)
+{
+	if (ipk_likely(obj->seg->writable && ipk_ld(&obj->opener, relaxed)))
+		return 0;
+	return ipk_after_read_slow(obj);
+}
+
 /* ---- death --------------------------------------------------------------------------------- */
 
 /*

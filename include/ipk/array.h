@@ -70,7 +70,8 @@ uint32_t ipk_array_size(const struct ipk_array *array); /* bytes of one element 
  */
 void *ipk_array_view(struct ipk_array *array);
 
-/* Copies one element, or n from index on, to ret_val. -ERANGE; -ESTALE removed (IPK_READ only). */
+/* Copies one element, or n from index on, to ret_val. -ERANGE; -ESTALE removed (IPK_READ,
+ * or a child that has not written yet). */
 int ipk_array_get(struct ipk_array *array, uint64_t index, void *ret_val);
 int ipk_array_slice(struct ipk_array *array, uint64_t index, uint64_t n, void *ret_vals);
 

@@ -144,7 +144,8 @@ int ipk_queue_pop_many(struct ipk_queue *queue, void *buf, size_t size,
 
 /*
  * Looks at the item that would be popped next and leaves it: copies its first size bytes at most,
- * ret_item (may be NULL) has its whole length. Never waits. -EAGAIN nothing there now; -EPIPE; -EBADMSG.
+ * ret_item (may be NULL) has its whole length. Never waits. -EAGAIN nothing there now; -EPIPE;
+ * -EBADMSG; -ESTALE removed (IPK_READ, or a child that has not written yet).
  */
 int ipk_queue_peek(struct ipk_queue *queue, void *buf, size_t size,
 		   struct ipk_queue_item *ret_item);

@@ -313,6 +313,44 @@ static void who_may_only_read_reads_and_changes_nothing(void **state)
 	ipk_segment_close(ro);
 }
 
+static void read_when_told(void *arg)
+{
+	struct ipk_array *a = ((void **)arg)[0];
+	u32 *told = ((void **)arg)[1];
+	u64 got = 0;
+
+	nap_until(told);
+	must(ipk_array_get(a, 1, &got) == -ESTALE);
+}
+
+/* Neither who may only read nor a child that has not written keeps a removed array's memory. */
+static void what_was_removed_is_not_taken_for_what_came_after(void **state)
+{
+	struct ipk_array *a = make("a", "u64", 4), *ra, *b;
+	u32 *told = shared(4096);
+	void *arg[2] = { a, told };
+	struct ipk_segment *ro;
+	u64 v = 7, got = 0, off = a->obj.off;
+	pid_t pid;
+
+	(void)state;
+	assert_int_equal(ipk_segment_open("s", IPK_READ, &ro, NULL), 0);
+	assert_int_equal(ipk_array_open(ro, "a", NULL, &ra, NULL), 0);
+	pid = spawn(read_when_told, arg);
+	ipk_array_close(a);
+	assert_int_equal(ipk_object_remove(seg, "a", NULL), 0);
+	b = make("b", "u64", 4);
+	assert_int_equal(b->obj.off, off);
+	assert_int_equal(ipk_array_set(b, 1, &v, IPK_FOREVER), 0);
+	assert_int_equal(ipk_array_get(ra, 1, &got), -ESTALE);
+	ipk_st(told, 1u, release);
+	assert_ended_well(join_child(pid));
+	munmap(told, 4096);
+	ipk_array_close(ra);
+	ipk_array_close(b);
+	ipk_segment_close(ro);
+}
+
 /* ---- views ------------------------------------------------------------------------------------- */
 
 struct seen {
@@ -585,6 +623,7 @@ int main(void)
 		TEST(floats_can_be_added_to_and_others_cannot),
 		TEST(a_compare_exchange_tells_what_was_there),
 		TEST(who_may_only_read_reads_and_changes_nothing),
+		TEST(what_was_removed_is_not_taken_for_what_came_after),
 		TEST(views_show_every_element_where_it_is),
 		TEST(a_damaged_array_is_refused_and_found),
 		TEST(set_wants_as_many_values_as_the_range_has),

@@ -747,6 +747,30 @@ static void who_may_only_read_can_look_and_no_more(void **state)
 	drop_queue(q);
 }
 
+/* Another queue lies where the removed one was, which its reader did not keep from going. */
+static void what_was_removed_is_not_taken_for_what_came_after(void **state)
+{
+	struct ipk_queue *q = make_queue("u64", 4), *reader = NULL;
+	struct ipk_segment *seg = q->obj.seg, *ro = NULL;
+	u64 val = 0;
+
+	(void)state;
+	assert_int_equal(push_u64(q, 5), 0);
+	assert_int_equal(ipk_segment_open(SEG, IPK_READ, &ro, NULL), 0);
+	assert_int_equal(ipk_queue_open(ro, "q", NULL, &reader, NULL), 0);
+	ipk_queue_close(q);
+	assert_int_equal(ipk_object_remove(seg, "q", NULL), 0);
+	assert_int_equal(ipk_queue_create(seg, "other", "u64", 4, NULL), 0);
+	q = open_queue(seg, "other");
+	assert_int_equal(q->obj.off, reader->obj.off);
+	assert_int_equal(push_u64(q, 6), 0);
+	assert_int_equal(ipk_queue_peek(reader, &val, 8, NULL), -ESTALE);
+	assert_true(ipk_stale(&reader->obj));
+	ipk_queue_close(reader);
+	ipk_segment_close(ro);
+	drop_queue(q);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, dir_setup, dir_teardown)
 
 int main(void)
@@ -778,6 +802,7 @@ int main(void)
 		T(an_item_too_long_for_one_wakes_another),
 		T(removal_wakes_all_who_wait),
 		T(who_may_only_read_can_look_and_no_more),
+		T(what_was_removed_is_not_taken_for_what_came_after),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
