@@ -306,6 +306,7 @@ static int feed_one(const struct world *w, const struct ipk_op *op, unsigned i,
 		    struct ipk_segment *seg, void *handle)
 {
 	char key[16];
+	struct world other = *w;
 	const char *k = key_text(w, op);
 	struct answer a = {0};
 	int r;
@@ -317,7 +318,10 @@ static int feed_one(const struct world *w, const struct ipk_op *op, unsigned i,
 		snprintf(key, sizeof(key), "%u", i);
 		k = key;
 	}
-	r = run_op(w, op, k, 1, seg, handle, &a);
+	/* Different values, so that storing the first again changes something. */
+	if (k && w->value[(i + 1) % 3])
+		other.value[0] = w->value[(i + 1) % 3];
+	r = run_op(&other, op, k, 1, seg, handle, &a);
 	ipk_buf_free(&a.out);
 	return r != 0 ? r : a.r;
 }
