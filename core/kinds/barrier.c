@@ -129,8 +129,7 @@ static u32 place_of(struct ipk_barrier *b, const struct ipk_self *me)
 	return i;
 }
 
-/* Arrives in place i with owner if nobody else has it in generation g. */
-static bool take_place(const struct ipk_bar_shape *s, u32 i, u64 owner, u64 g)
+bool ipk_bar_take(const struct ipk_bar_shape *s, u32 i, u64 owner, u64 g)
 {
 	u64 v = ipk_ld(&s->place[i], acquire);
 	u64 has = ipk_place_owner(v);
@@ -139,6 +138,9 @@ static bool take_place(const struct ipk_bar_shape *s, u32 i, u64 owner, u64 g)
 		return false;
 	if (!(v & IPK_PLACE_LEFT) && ipk_place_arrived(v, g))
 		return has == owner && owner != IPK_PLACE_NOBODY;
+	/* What the place says may be an arrival in a later generation, which must not be lost. */
+	if (ipk_bar_gen(ipk_ld(&s->body->gen, acquire)) != g)
+		return false;
 	/* Release: pairs with who counts. */
 	return ipk_cas(&s->place[i], &v, ipk_place_next(v, g, owner), acq_rel);
 }
@@ -156,13 +158,16 @@ static int arrive(struct ipk_barrier *b, struct ipk_self *me, u64 owner, u64 *re
 	*ret_g = g;
 	if (!fresh) {
 		*ret_i = i;
-		return take_place(&b->s, i, owner, g) ? 0 : -EBADMSG; /* ours to change alone */
+		if (ipk_bar_take(&b->s, i, owner, g))
+			return 0;
+		/* Ours to change alone; but who reset it ended the generation without us. */
+		return ipk_bar_gen(ipk_ld(&b->s.body->gen, acquire)) != g ? -EAGAIN : -EBADMSG;
 	}
 	/* Free places first: those of the dead would not be missed. */
 	for (int pass = 0; pass < 2; pass++, left = true) {
 		for (i = 0; i < b->s.parties; i++) {
 			if (!!(ipk_ld(&b->s.place[i], relaxed) & IPK_PLACE_LEFT) != left ||
-			    !take_place(&b->s, i, owner, g))
+			    !ipk_bar_take(&b->s, i, owner, g))
 				continue;
 			if (party && me->tix < IPK_ARRAY_LEN(b->where))
 				b->where[me->tix] = i;

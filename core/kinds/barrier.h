@@ -106,6 +106,12 @@ static inline u64 ipk_place_next(u64 old, u64 g, u64 owner)
 	       (seq & UINT64_C(0xffffffff)) << IPK_PLACE_SEQ_SHIFT | owner;
 }
 
+/*
+ * Arrives in place i with owner if nobody else has it in generation g, and g has not ended: who was
+ * stopped since it read gen finds either that, or that the place is no longer what it was then.
+ */
+bool ipk_bar_take(const struct ipk_bar_shape *s, u32 i, u64 owner, u64 g);
+
 bool ipk_barrier_attachable(struct ipk_obj *obj);
 int ipk_barrier_recover(struct ipk_obj *obj);
 void ipk_barrier_wake(struct ipk_obj *obj);

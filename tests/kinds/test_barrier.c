@@ -45,6 +45,27 @@ static u64 arrived(struct ipk_barrier *b)
 	return n;
 }
 
+/* It read the generation, was stopped, and the barrier opened meanwhile. */
+static void a_late_arrival_takes_no_later_one_away(void **state)
+{
+	struct ipk_barrier *b = make(2, false);
+
+	(void)state;
+	for (u64 n = 0; n < 3; n++)
+		assert_int_equal(ipk_barrier_arrive(b), 0);
+	assert_int_equal(ipk_barrier_generation(b, NULL), 1);
+	assert_int_equal(arrived(b), 1);
+	for (u32 i = 0; i < 2; i++) {
+		assert_false(ipk_bar_take(&b->s, i, IPK_PLACE_NOBODY, 0));
+		assert_false(ipk_bar_take(&b->s, i, (u64)self_of(seg)->slot + 1, 0));
+	}
+	assert_int_equal(arrived(b), 1);
+	assert_int_equal(ipk_barrier_wait(b, IPK_NOWAIT), 0);
+	assert_int_equal(ipk_barrier_generation(b, NULL), 2);
+	ipk_barrier_close(b);
+	assert_int_equal(ipk_object_remove(seg, "x", NULL), 0);
+}
+
 static void the_last_arrival_opens_it(void **state)
 {
 	struct ipk_barrier *b = make(3, false);
@@ -365,6 +386,7 @@ static void the_verbs_arrive_and_watch(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		TEST(a_late_arrival_takes_no_later_one_away),
 		TEST(the_last_arrival_opens_it),
 		TEST(an_arrival_that_timed_out_does_not_count),
 		TEST(absurd_numbers_and_damage_are_refused),
