@@ -349,8 +349,7 @@ static int apply_fill(const struct world *w, enum fill fill, struct ipk_segment 
 	 */
 	for (unsigned i = 0; i < 7; i++)
 		feed_one(w, out, i, seg, handle);
-	for (unsigned i = 0; i < 2; i++)
-		feed_one(w, in, i, seg, handle);
+	feed_one(w, in, 0, seg, handle);
 	return 0;
 }
 
