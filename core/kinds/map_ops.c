@@ -5,13 +5,20 @@
 #include "kinds/map.h"
 #include "type.h"
 
-/* No verb waits for anything but locks, which are held for microseconds unless somebody is stopped.
+/*
+ * No verb waits for anything but locks, which are held for microseconds unless their owner was
+ * stopped. So who does not want to wait at all still gives a living owner time to finish.
  */
 static i64 call_deadline(const struct ipk_call *call)
 {
 	if (call->timeout < 0)
 		return IPK_FOREVER;
-	return ipk_deadline(call->timeout > IPK_MAP_PATIENCE ? call->timeout : IPK_MAP_PATIENCE);
+	return ipk_deadline(call->timeout ? call->timeout : IPK_MAP_PATIENCE);
+}
+
+static int answer(const struct ipk_call *call, int r)
+{
+	return r == -ETIMEDOUT && call->timeout == 0 ? -EAGAIN : r;
 }
 
 /* The bytes of the REF's key, appended to ret. */
@@ -158,8 +165,8 @@ static int set_if_equal(struct ipk_call *call, const struct ipk_buf *key, const 
 			r = differs(call, &has);
 			break;
 		}
-		r = ipk_map_cas(map, bytes(key), key->len, bytes(&has), has.len, bytes(val),
-				val->len, call_deadline(call));
+		r = answer(call, ipk_map_cas(map, bytes(key), key->len, bytes(&has), has.len,
+					     bytes(val), val->len, call_deadline(call)));
 		if (r != -EEXIST)
 			break;
 		r = 0; /* it changed since */
@@ -171,8 +178,8 @@ static int set_if_equal(struct ipk_call *call, const struct ipk_buf *key, const 
 
 static int store(struct ipk_call *call, const void *key, size_t klen, const void *val, size_t vlen)
 {
-	int r = ipk_map_set(call->handle, key, klen, val, vlen, call->arg[1].set,
-			    call_deadline(call), &call->err);
+	int r = answer(call, ipk_map_set(call->handle, key, klen, val, vlen, call->arg[1].set,
+					 call_deadline(call), &call->err));
 
 	call->done += !r;
 	return r == -EEXIST ? ipk_error_set(&call->err, r, "the key is there already") : r;
@@ -233,7 +240,8 @@ static int run_incr(struct ipk_call *call)
 	if (!r)
 		r = call_key(call, &key);
 	if (!r)
-		r = ipk_map_add(map, bytes(&key), key.len, delta, sum, call_deadline(call));
+		r = answer(call, ipk_map_add(map, bytes(&key), key.len, delta, sum,
+					     call_deadline(call)));
 	if (!r) {
 		struct ipk_item item = {.data = sum, .len = map->type->size};
 
@@ -250,7 +258,8 @@ static int run_del(struct ipk_call *call)
 	int r = call_key(call, &key);
 
 	if (!r)
-		r = ipk_map_del(call->handle, bytes(&key), key.len, call_deadline(call));
+		r = answer(call, ipk_map_del(call->handle, bytes(&key), key.len,
+					     call_deadline(call)));
 	call->done = !r;
 	ipk_buf_free(&key);
 	return r;

@@ -241,6 +241,7 @@ static void a_stopped_writer_holds_up_writers_and_no_reader(void **state)
 	struct ipk_segment *seg, *rseg;
 	struct ipk_map *m = map_with_a_key(&seg), *ro = open_map(IPK_READ, &rseg);
 	u64 key = KEY, val = 2, other = 6;
+	struct verb v = { 0 };
 	struct look l;
 	pid_t pid;
 	int status;
@@ -261,6 +262,8 @@ static void a_stopped_writer_holds_up_writers_and_no_reader(void **state)
 	look_end(&l);
 	assert_int_equal(ipk_map_put(m, &key, 8, &val, 8, IPK_NOWAIT), -EAGAIN);
 	assert_int_equal(ipk_map_put(m, &key, 8, &val, 8, ipk_deadline(20000000)), -ETIMEDOUT);
+	assert_int_equal(verb_run(&v, seg, "m", "map", "del", "5", NULL, NULL), -EAGAIN);
+	verb_end(&v);
 	expect(m, 1);
 	assert_int_equal(kill(pid, SIGCONT), 0);
 	assert_int_equal(ipk_map_put(m, &key, 8, &val, 8, ipk_deadline(LIMIT_NS)), 0);
