@@ -190,7 +190,7 @@ int step_all(struct victim *v, struct images *ret)
 	char path[512];
 	struct mapping m = {0};
 	struct board *board = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	int status, r = -ECHILD;
+	int status = 0, r = -ECHILD;
 	pid_t pid;
 
 	if (board == MAP_FAILED)
