@@ -3,7 +3,7 @@
 #ifndef TEST_KINDS_QUEUE_TEST_H
 #define TEST_KINDS_QUEUE_TEST_H
 
-#include "segment/fixture.h"
+#include "kinds/fixture_kind.h"
 
 #include "kinds/queue.h"
 
@@ -123,58 +123,12 @@ static inline void die_in(void (*fn)(struct ipk_queue *q))
 	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
 }
 
-/* ---- what an inspector sees -------------------------------------------------------------------- */
-
-struct findings {
-	unsigned n;
-	char first[256];
-	unsigned blocks;
-};
-
-struct findings_checker {
-	struct ipk_checker c;
-	struct findings *f;
-};
-
-__attribute__((format(printf, 2, 3))) static inline void note_finding(struct ipk_checker *c,
-								      const char *fmt, ...)
-{
-	struct findings *f = ((struct findings_checker *)c)->f;
-	va_list ap;
-
-	va_start(ap, fmt);
-	if (f->n++ == 0)
-		vsnprintf(f->first, sizeof(f->first), fmt, ap);
-	va_end(ap);
-}
-
-static inline void note_block(struct ipk_checker *c, uint64_t off, uint64_t size)
-{
-	(void)off, (void)size;
-	((struct findings_checker *)c)->f->blocks++;
-}
-
-static inline struct findings check_queue(void)
-{
-	struct findings f = {0};
-	struct findings_checker c = {{note_finding, note_block}, &f};
-	struct ipk_object_view o;
-	struct ipk_view *view;
-
-	assert_int_equal(ipk_view_open(SEG, &view, NULL), 0);
-	assert_int_equal(ipk_view_object(view, "q", &o, NULL), 0);
-	assert_int_equal(ipk_kind_queue.check(&o, &c.c), 0);
-	ipk_object_view_free(&o);
-	ipk_view_close(view);
-	return f;
-}
-
 static inline void assert_sound(void)
 {
-	struct findings f = check_queue();
+	struct findings f = findings_of(SEG, "q");
 
 	if (f.n)
-		fail_msg("check: %s", f.first);
+		fail_msg("check: %s", f.last);
 }
 
 #endif

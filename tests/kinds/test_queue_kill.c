@@ -10,7 +10,7 @@
 #define CONSUMERS 3u
 #define WORKERS (PRODUCERS + CONSUMERS)
 #define KILLS 250
-#define VALUES 4000000u
+#define VALUES 1000000u
 #define LEN_MAX 4000u
 
 struct value {
@@ -23,8 +23,7 @@ struct value {
 struct record {
 	u32 variable; /* lengths differ */
 	u32 stop;
-	u32 trying[PRODUCERS]; /* the value about to be pushed */
-	u32 acked[PRODUCERS]; /* values pushed for certain: all before trying that are not in doubt */
+	u32 trying[PRODUCERS]; /* the value about to be pushed; those before it were, or are in doubt */
 	struct value hand[CONSUMERS]; /* a pop's buffer: what it held when its owner was killed */
 	u32 taken[CONSUMERS]; /* hand is noted in seen */
 	u8 doubt[PRODUCERS][VALUES]; /* 1: killed while it was pushed; 2: while it was popped */
@@ -33,7 +32,7 @@ struct record {
 
 static struct record *rec;
 
-/* A call's answer in a child: what else is said, and ends it. */
+/* Like must(), with the error's name. */
 #define must_be(r, cond) \
 	do { \
 		if (!(cond)) { \
@@ -70,7 +69,10 @@ static void produce(void *arg)
 
 	while (!ipk_ld(&rec->stop, relaxed)) {
 		v.seq = rec->trying[id];
-		must(v.seq < VALUES);
+		if (v.seq >= VALUES - KILLS) { /* a fast machine: all that the record holds */
+			nap();
+			continue;
+		}
 		v.len = length_of(id, v.seq);
 		memset(v.bytes, (int)v.seq, v.len);
 		v.sum = sum_of(&v);
@@ -186,6 +188,15 @@ static void stop_worker(u32 i, u64 *seed)
 	assert_int_equal(kill(pids[i], SIGCONT), 0);
 }
 
+static u32 pushed(void)
+{
+	u32 n = 0;
+
+	for (u32 id = 0; id < PRODUCERS; id++)
+		n += ipk_ld(&rec->trying[id], acquire);
+	return n;
+}
+
 static void check_record(void)
 {
 	for (u32 id = 0; id < PRODUCERS; id++) {
@@ -195,7 +206,6 @@ static void check_record(void)
 		for (u32 seq = rec->trying[id]; seq < VALUES; seq++)
 			if (rec->seen[id][seq])
 				fail_msg("value %u of producer %u was never pushed", seq, id);
-		assert_true(rec->trying[id] > KILLS / 2);
 	}
 }
 
@@ -210,7 +220,10 @@ static void run(const char *type, u64 cap)
 	for (u32 i = 0; i < WORKERS; i++)
 		start(i);
 	for (int n = 0; n < KILLS; n++) {
-		u32 i = seeded(&seed) % WORKERS;
+		u32 i = seeded(&seed) % WORKERS, before = pushed();
+
+		if (n % 10 == 0) /* whoever was killed where, it goes on */
+			await(pushed() > before || pushed() >= PRODUCERS * (VALUES - KILLS));
 
 		nanosleep(&(struct timespec){.tv_nsec = seeded(&seed) % 4000000}, NULL);
 		if (n % 4 == 3)
