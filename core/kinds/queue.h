@@ -67,8 +67,8 @@
  * queue is full. LEASED, or FULL with rdc > 0: the item may stay for minutes and must not be in the way.
  * The producer looks further until it finds a slot {lap,FREE}; if there is one, it adds one lap to each
  * of the words in between: those positions become void, and their items count as items of the new lap
- * (2 holds, since each of them had been taken once, and the free slot proves it for those behind). If
- * there is none, every slot holds something: full. The owner's acknowledgement accepts any lap. After
+ * (2 holds, since each of them had been taken once). If there is none, every slot holds something:
+ * full, and no position is spent on it. The owner's acknowledgement accepts any lap. After
  * it the slot is free for a position that may lie behind occupied ones: until T has come there, at
  * most one lap, the queue is full with one item less. So taking a lease, and a push that brings T on,
  * can make room for a producer that sleeps: they look at space as well.
@@ -83,8 +83,8 @@
  * only, and only when no slot is TAKEN or LEASED.
  *
  * BUFFERS. buf is changed by transactions alone, of the WR owner. If that dies after the commit, the
- * words may still be on their way from the journal: so the slot of a dead producer is not mended while the
- * journal holds something.
+ * word may still be on its way from the journal when the slot has its next owner: so who is about to use
+ * buf makes sure that the journal is empty, or was emptied since.
  *
  * WAITING. push and pop store no fence between what they change and their look at the event word: the
  * claiming compare-exchange is one. A consumer that sleeps saw, after it had set W, FREE: then every
@@ -369,16 +369,15 @@ struct ipk_queue_take {
  * Takes the oldest item: adds mark to its word. limit: its longest length (variable size), else
  * UINT64_MAX. -EAGAIN QUEUE_BUSY -EPIPE -EMSGSIZE -EBADMSG.
  */
-int ipk_queue_take(struct ipk_queue *q, struct ipk_self *me, u64 mark, u64 limit,
-		   struct ipk_queue_take *ret);
+int ipk_queue_take(struct ipk_queue *q, u64 mark, u64 limit, struct ipk_queue_take *ret);
 
 /* The item that would be taken next. -EAGAIN -EPIPE -EBADMSG. */
 int ipk_queue_find(struct ipk_queue *q, struct ipk_queue_take *ret);
 
 /* queue_mend.c. Does w name an owner that is dead? */
 bool ipk_queue_orphan(struct ipk_queue *q, u64 w);
-/* Then makes it good; false: not now (the segment's lock is held by somebody who has stopped). */
-bool ipk_queue_mend(struct ipk_queue *q, struct ipk_self *me, struct ipk_queue_slot *s, u64 w);
+/* Then makes it good, if it still is w. */
+void ipk_queue_mend(struct ipk_queue *q, struct ipk_queue_slot *s, u64 w);
 /* WR of our own becomes an empty position. */
 void ipk_queue_give_up(struct ipk_queue *q, struct ipk_queue_slot *s, u64 base);
 /* After an item was given back. */

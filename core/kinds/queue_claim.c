@@ -101,7 +101,7 @@ bool ipk_queue_room(struct ipk_queue *q)
  * The first look at the first slot is the instant at which the queue was full, if it was: whatever is
  * found occupied later was so already then.
  */
-static int make_room(struct ipk_queue *q, struct ipk_self *me, u64 code)
+static int make_room(struct ipk_queue *q, u64 code)
 {
 	u64 at = code;
 
@@ -116,8 +116,10 @@ static int make_room(struct ipk_queue *q, struct ipk_self *me, u64 code)
 			return QUEUE_RETRY;
 		if (ahead < -1 || !qw_legal(w) || qw_st(w) == IPK_QUEUE_FREE)
 			return -EBADMSG;
-		if (ipk_queue_orphan(q, w))
-			return ipk_queue_mend(q, me, s, w) ? QUEUE_RETRY : -EAGAIN;
+		if (ipk_queue_orphan(q, w)) {
+			ipk_queue_mend(q, s, w);
+			return QUEUE_RETRY;
+		}
 		if (qw_st(w) == IPK_QUEUE_TAKEN)
 			return QUEUE_BUSY;
 		if (!movable(w))
@@ -151,7 +153,7 @@ int ipk_queue_claim(struct ipk_queue *q, struct ipk_self *me, u64 *ret_code)
 		if (ahead > 0) {
 			code = jump_tail(q, code, w);
 		} else if (ahead < 0) {
-			r = make_room(q, me, code);
+			r = make_room(q, code);
 			if (r != QUEUE_RETRY)
 				return r;
 		} else if (qw_st(w) == IPK_QUEUE_FREE) {

@@ -2,8 +2,6 @@
 /* What the dead leave in a queue, and the end of the queue itself. The words are in queue.h. */
 #include "kinds/queue.h"
 
-#define RETRY_LOCK INT64_C(1000000000) /* ns: longer than anybody holds it who has not stopped */
-
 bool qw_legal(u64 w)
 {
 	u32 own = qw_own(w), rdc = qw_rdc(w);
@@ -52,40 +50,19 @@ void ipk_queue_wake(struct ipk_obj *obj)
 	ipk_event_notify(&b->space, INT32_MAX);
 }
 
-static int nothing(struct ipk_tx *tx, void *arg)
-{
-	(void)tx, (void)arg;
-	return 0;
-}
-
-/*
- * Has the dead owner of a WR slot's last transaction reached the slot's words? What the journal holds
- * may be another's, which does not matter: it is finished in either case.
- */
-static bool settled(struct ipk_queue *q, struct ipk_self *me)
-{
-	/* Acquire: pairs with whoever stored the last value of the transaction. */
-	if (q->g.size || ipk_ld(&ipk_header(q->obj.seg)->journal.n, acquire) == 0)
-		return true;
-	return ipk_tx_run(me, nothing, NULL, ipk_deadline(RETRY_LOCK), NULL) == 0;
-}
-
-bool ipk_queue_mend(struct ipk_queue *q, struct ipk_self *me, struct ipk_queue_slot *s, u64 w)
+void ipk_queue_mend(struct ipk_queue *q, struct ipk_queue_slot *s, u64 w)
 {
 	if (qw_st(w) == IPK_QUEUE_WR) {
-		if (!settled(q, me))
-			return false;
 		if (IPK_BUG(queue_no_mend_wr) || !ipk_cas(&s->w, &w, qw_lap(w) + QW_LAP, acq_rel))
-			return true;
+			return;
 		ipk_add(&q->b->skipped, 1, relaxed);
 	} else {
 		if (!ipk_cas(&s->w, &w, qw_given_back(w), acq_rel))
-			return true;
+			return;
 		ipk_add(&q->b->redelivered, 1, relaxed);
 		ipk_queue_pend(q);
 	}
 	ipk_queue_wake(&q->obj);
-	return true;
 }
 
 bool ipk_queue_orphan(struct ipk_queue *q, u64 w)
@@ -101,28 +78,37 @@ void ipk_queue_give_up(struct ipk_queue *q, struct ipk_queue_slot *s, u64 base)
 	ipk_queue_wake(&q->obj);
 }
 
+/*
+ * Mends s until it names no dead owner: a producer may move the word up while we look, and once the
+ * sweep has ended the owner's number is somebody else's.
+ */
+static void recover_slot(struct ipk_queue *q, struct ipk_queue_slot *s, u64 w, u32 *alive)
+{
+	while (qw_own(w) && qw_own(w) != QW_SEAL && qw_own(w) != *alive) {
+		if (!ipk_dead(q->obj.seg, qw_own(w), true)) {
+			*alive = qw_own(w);
+			return;
+		}
+		ipk_queue_mend(q, s, w);
+		w = ipk_ld(&s->w, acquire);
+	}
+}
+
 int ipk_queue_recover(struct ipk_obj *obj)
 {
 	struct ipk_queue q = {.obj = *obj};
-	int error = ipk_queue_bind(&q);
-	struct ipk_self *me = error ? NULL : ipk_use(&q.obj, &error);
-	bool all = true;
+	int r = ipk_queue_bind(&q);
 	u32 alive = 0;
 
-	if (!me)
-		return error;
+	if (r < 0)
+		return r;
 	for (u64 i = 0; i < q.g.cap; i++) {
 		struct ipk_queue_slot *s = q_slot(&q, i);
 		u64 w = ipk_ld(&s->w, acquire);
 
 		if (w == 0)
 			break; /* never used, nor is any behind it */
-		if (!qw_own(w) || qw_own(w) == QW_SEAL || qw_own(w) == alive)
-			continue;
-		if (ipk_dead(obj->seg, qw_own(w), true))
-			all = ipk_queue_mend(&q, me, s, w) && all;
-		else
-			alive = qw_own(w);
+		recover_slot(&q, s, w, &alive);
 	}
 	/* Whoever gave something back and died before it said so, maybe in mending: we say it. */
 	ipk_queue_pend(&q);

@@ -39,13 +39,12 @@ static inline struct ipk_queue_slot *take(struct ipk_queue *q, u64 mark, struct 
 	return s;
 }
 
-static int take_one(struct ipk_queue *q, struct ipk_self *me, u64 mark, u64 limit,
-		    struct ipk_queue_take *ret)
+static int take_one(struct ipk_queue *q, u64 mark, u64 limit, struct ipk_queue_take *ret)
 {
 	/* With a limit the length has to be looked at first. */
 	if (limit == UINT64_MAX && take(q, mark, ret))
 		return 0;
-	return ipk_queue_take(q, me, mark, limit, ret);
+	return ipk_queue_take(q, mark, limit, ret);
 }
 
 /* ---- pop -------------------------------------------------------------------------------------- */
@@ -85,7 +84,7 @@ static int pop_one(struct ipk_queue *q, struct ipk_self *me, struct pop *p)
 
 	if (p->size < q->g.size)
 		return -EMSGSIZE;
-	r = take_one(q, me, MARK_TAKEN | me->slot, q->g.size ? UINT64_MAX : p->size, &t);
+	r = take_one(q, MARK_TAKEN | me->slot, q->g.size ? UINT64_MAX : p->size, &t);
 	if (r < 0)
 		return r;
 	s = q_slot(q, qc_index(&q->g, t.code));
@@ -196,7 +195,7 @@ int64_t ipk_queue_drain(struct ipk_queue *q)
 		return r;
 	/* No more than can be there: others may push as fast as we drop. */
 	for (; n < q->g.cap; n++) {
-		r = take_one(q, me, MARK_TAKEN | me->slot, UINT64_MAX, &t);
+		r = take_one(q, MARK_TAKEN | me->slot, UINT64_MAX, &t);
 		if (r < 0)
 			break;
 		taken(q_slot(q, qc_index(&q->g, t.code)), &t);
@@ -251,7 +250,7 @@ static int lease_one(struct ipk_queue *q, struct ipk_self *me, struct ipk_queue_
 	struct ipk_queue_slot *s;
 	const void *data;
 	u64 len;
-	int r = take_one(q, me, me->slot, UINT64_MAX, &t);
+	int r = take_one(q, me->slot, UINT64_MAX, &t);
 
 	if (r < 0)
 		return r;

@@ -77,7 +77,7 @@ static int take_back(struct ipk_queue *q, u64 mark, u64 limit, u64 rd, struct ip
 }
 
 /* The seal was met: the end, unless something can still come back. */
-static int at_end(struct ipk_queue *q, struct ipk_self *me)
+static int at_end(struct ipk_queue *q)
 {
 	int r = -EPIPE;
 
@@ -93,8 +93,10 @@ static int at_end(struct ipk_queue *q, struct ipk_self *me)
 		}
 		if (!qw_held(w))
 			continue;
-		if (ipk_queue_orphan(q, w))
-			return ipk_queue_mend(q, me, s, w) ? QUEUE_RETRY : -EAGAIN;
+		if (ipk_queue_orphan(q, w)) {
+			ipk_queue_mend(q, s, w);
+			return QUEUE_RETRY;
+		}
 		if (qw_st(w) == IPK_QUEUE_TAKEN)
 			r = QUEUE_BUSY;
 		else if (r == -EPIPE)
@@ -104,8 +106,7 @@ static int at_end(struct ipk_queue *q, struct ipk_self *me)
 }
 
 /* The slot of code holds something of the lap before: nothing was pushed at code. */
-static int behind_head(struct ipk_queue *q, struct ipk_self *me, struct ipk_queue_slot *s, u64 w,
-		       i64 ahead)
+static int behind_head(struct ipk_queue *q, struct ipk_queue_slot *s, u64 w, i64 ahead)
 {
 	if (ahead < -1)
 		return -EBADMSG;
@@ -115,34 +116,37 @@ static int behind_head(struct ipk_queue *q, struct ipk_self *me, struct ipk_queu
 	}
 	if (!qw_held(w))
 		return -EBADMSG;
-	if (ipk_queue_orphan(q, w))
-		return ipk_queue_mend(q, me, s, w) ? QUEUE_RETRY : -EAGAIN;
+	if (ipk_queue_orphan(q, w)) {
+		ipk_queue_mend(q, s, w);
+		return QUEUE_RETRY;
+	}
 	return qw_st(w) == IPK_QUEUE_TAKEN ? QUEUE_BUSY : -EAGAIN;
 }
 
 /* What a consumer does about a word of code's own lap other than a waiting item. QUEUE_RETRY: look again;
  * 2: pass it. */
 #define PASS 2
-static int meet(struct ipk_queue *q, struct ipk_self *me, struct ipk_queue_slot *s, u64 w)
+static int meet(struct ipk_queue *q, struct ipk_queue_slot *s, u64 w)
 {
 	if (!qw_legal(w))
 		return -EBADMSG;
-	if (ipk_queue_orphan(q, w))
-		return ipk_queue_mend(q, me, s, w) ? QUEUE_RETRY : -EAGAIN;
+	if (ipk_queue_orphan(q, w)) {
+		ipk_queue_mend(q, s, w);
+		return QUEUE_RETRY;
+	}
 	if (qw_st(w) == IPK_QUEUE_WR)
 		return QUEUE_BUSY;
 	if (qw_st(w) != IPK_QUEUE_FREE)
 		return PASS;
 	if (qw_own(w) == QW_SEAL)
-		return at_end(q, me);
+		return at_end(q);
 	if (!ipk_ld(&q->b->shut, acquire))
 		return -EAGAIN;
 	ipk_cas(&s->w, &w, w | QW_SEAL, acq_rel);
 	return QUEUE_RETRY;
 }
 
-static int take_head(struct ipk_queue *q, struct ipk_self *me, u64 mark, u64 limit,
-		     struct ipk_queue_take *ret)
+static int take_head(struct ipk_queue *q, u64 mark, u64 limit, struct ipk_queue_take *ret)
 {
 	u64 code = ipk_ld(&q->b->head, acquire); /* as in ipk_queue_claim() */
 
@@ -168,8 +172,8 @@ static int take_head(struct ipk_queue *q, struct ipk_self *me, u64 mark, u64 lim
 			continue;
 		}
 		if (ahead < 0)
-			return behind_head(q, me, s, w, ahead);
-		r = meet(q, me, s, w);
+			return behind_head(q, s, w, ahead);
+		r = meet(q, s, w);
 		if (r != PASS)
 			return r;
 		code = qc_next(&q->g, code);
@@ -177,8 +181,7 @@ static int take_head(struct ipk_queue *q, struct ipk_self *me, u64 mark, u64 lim
 	return -EBADMSG;
 }
 
-int ipk_queue_take(struct ipk_queue *q, struct ipk_self *me, u64 mark, u64 limit,
-		   struct ipk_queue_take *ret)
+int ipk_queue_take(struct ipk_queue *q, u64 mark, u64 limit, struct ipk_queue_take *ret)
 {
 	/* Each round follows a change by somebody else. */
 	for (u64 n = ipk_queue_walk(&q->g); n; n--) {
@@ -188,7 +191,7 @@ int ipk_queue_take(struct ipk_queue *q, struct ipk_self *me, u64 mark, u64 limit
 		if (rd & 1)
 			r = take_back(q, mark, limit, rd, ret);
 		if (r == QUEUE_RETRY)
-			r = take_head(q, me, mark, limit, ret);
+			r = take_head(q, mark, limit, ret);
 		if (r != QUEUE_RETRY)
 			return r;
 	}

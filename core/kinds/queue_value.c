@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Values of variable size: in the slot, or in the block that belongs to it. See queue.h, BUFFERS. */
 #include "kinds/queue.h"
+#include "segment/registry.h"
 
 #define GRACE INT64_C(1000000000) /* ns: longer than anybody holds the lock who has not stopped */
 
@@ -67,6 +68,28 @@ static bool oversized(struct ipk_queue *q, u64 off, u64 len)
 	return cap > (16u << 10) && cap / 4 > len;
 }
 
+static int nothing(struct ipk_tx *tx, void *arg)
+{
+	(void)tx, (void)arg;
+	return 0;
+}
+
+/*
+ * Before buf of our slot is used: a former owner may have died between its commit and the store to buf.
+ * What the journal holds may be anybody's, and mostly of somebody who lives and is done in no time.
+ */
+static int settle(struct ipk_queue *q, struct ipk_self *me, i64 deadline)
+{
+	struct ipk_spin spin = {0};
+	i64 grace = ipk_deadline(GRACE);
+
+	/* Acquire: pairs with the store that emptied it, after all the values. */
+	while (ipk_ld(&ipk_header(q->obj.seg)->journal.n, acquire) != 0)
+		if (!ipk_spin(&spin))
+			return ipk_tx_run(me, nothing, NULL, deadline > grace ? deadline : grace, NULL);
+	return 0;
+}
+
 static int free_buffer(struct ipk_self *me, struct ipk_queue_slot *s)
 {
 	struct swap swap = {.s = s};
@@ -126,26 +149,42 @@ static int resize(struct ipk_queue *q, struct ipk_self *me, struct ipk_queue_slo
 	do
 		r = ipk_tx_run(me, swap_buffer, &swap, deadline > grace ? deadline : grace, NULL);
 	while (r == -ENOSPC && reclaim(q, me) == 0);
-	return r == -ETIMEDOUT && deadline == IPK_NOWAIT ? -EAGAIN : r;
+	return r;
+}
+
+/* The buffer of our slot, for len bytes; a new one where there is none that fits. */
+static int long_value(struct ipk_queue *q, struct ipk_self *me, struct ipk_queue_slot *s, u64 len,
+		      i64 deadline, struct ipk_queue_buffer **ret_buf)
+{
+	int r = settle(q, me, deadline);
+	u64 off;
+
+	if (r < 0)
+		return r;
+	off = ipk_ld(&s->var.buf, relaxed);
+	*ret_buf = buffer_of(q, off, len);
+	if (*ret_buf && !oversized(q, off, len))
+		return 0;
+	r = resize(q, me, s, len, deadline);
+	if (r < 0 && *ret_buf)
+		return 0;
+	if (r == 0)
+		*ret_buf = buffer_of(q, ipk_ld(&s->var.buf, relaxed), len);
+	return r < 0 || *ret_buf ? r : -EBADMSG;
 }
 
 int ipk_queue_store(struct ipk_queue *q, struct ipk_self *me, struct ipk_queue_slot *s,
 		    const void *data, u64 len, i64 deadline)
 {
-	u64 off = ipk_ld(&s->var.buf, relaxed);
-	struct ipk_queue_buffer *buf = len > IPK_QUEUE_INLINE ? buffer_of(q, off, len) : NULL;
-	bool fits = len <= IPK_QUEUE_INLINE || buf;
-	int r;
+	struct ipk_queue_buffer *buf = NULL;
+	int r = 0;
 
-	if (!fits || oversized(q, off, len)) {
-		r = resize(q, me, s, len, deadline);
-		if (r < 0 && !fits)
-			return r;
-		off = ipk_ld(&s->var.buf, relaxed);
-		buf = len > IPK_QUEUE_INLINE ? buffer_of(q, off, len) : NULL;
-		if (len > IPK_QUEUE_INLINE && !buf)
-			return -EBADMSG;
-	}
+	if (len > IPK_QUEUE_INLINE)
+		r = long_value(q, me, s, len, deadline, &buf);
+	else if (oversized(q, ipk_ld(&s->var.buf, relaxed), len))
+		resize(q, me, s, len, deadline); /* it need not succeed */
+	if (r < 0)
+		return r == -ETIMEDOUT && deadline == IPK_NOWAIT ? -EAGAIN : r;
 	if (len)
 		memcpy(buf ? buf->bytes : s->var.bytes, data, len);
 	ipk_st(&s->var.len, len, relaxed);

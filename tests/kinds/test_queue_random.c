@@ -138,11 +138,9 @@ static void dead_producer(struct oracle *o)
 static void dead_consumer(struct oracle *o)
 {
 	struct ipk_queue_take t;
-	int error = 0;
-	struct ipk_self *me = ipk_use(&o->q->obj, &error);
 	u64 mark = (seeded(&o->seed) % 2 ? QW_ST(1) : 0) | o->dead, val;
 
-	if (ipk_queue_take(o->q, me, mark, UINT64_MAX, &t) != 0)
+	if (ipk_queue_take(o->q, mark, UINT64_MAX, &t) != 0)
 		return;
 	memcpy(&val, q_slot(o->q, qc_index(&o->q->g, t.code))->fixed, 8);
 	delivered(o, val, qw_rdc(t.w));

@@ -372,6 +372,89 @@ static void a_late_clearing_of_pend_hides_nothing(void **state)
 	drop_queue(q);
 }
 
+/*
+ * B9, with buffers: a producer gave its slot another buffer and died between the commit and the
+ * store. Its position is passed at once; the slot's next owner must not fill the buffer that the journal
+ * is about to take away.
+ */
+static u64 texts_of(struct ipk_queue *q, u64 i)
+{
+	return ipk_ld(&q_slot(q, i)->var.buf, acquire);
+}
+
+/* Claims slot 0 of lap 1, and commits that it exchanges its buffer with slot 1's. */
+static void commit_and_die(struct ipk_queue *q)
+{
+	struct ipk_header *h = ipk_header(q->obj.seg);
+	int error = 0;
+	struct ipk_self *me = ipk_use(&q->obj, &error);
+	u64 code;
+
+	must(me && ipk_queue_claim(q, me, &code) == 0 && code == 2);
+	must(ipk_lock(me, &h->lock, IPK_FOREVER) == 0);
+	for (u64 i = 0; i < 2; i++) {
+		h->journal.e[i].off = ipk_off(q->obj.seg, &q_slot(q, i)->var.buf);
+		h->journal.e[i].val = texts_of(q, 1 - i);
+	}
+	ipk_st(&h->journal.n, UINT64_C(2), release);
+}
+
+static void a_buffer_still_in_the_journal_is_not_filled(void **state)
+{
+	static const char *const text[] = {
+		"zero, of more than forty bytes so that it lies in a buffer",
+		"one, of more than forty bytes so that it lies in a buffer",
+		"two, of more than forty bytes so that it lies in a buffer",
+		"three, of more than forty bytes so that it lies in a buffer",
+	};
+	struct ipk_queue *q = make_queue("str", 2);
+	struct ipk_queue_item item;
+	char buf[100];
+	u64 first, second;
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(push_text(q, text[i]), 0);
+		assert_int_equal(ipk_queue_pop(q, buf, sizeof(buf), NULL, IPK_NOWAIT), 0);
+	}
+	first = texts_of(q, 0);
+	second = texts_of(q, 1);
+	die_in(commit_and_die);
+	assert_int_equal(texts_of(q, 0), first);
+	/* One goes to slot 1, the other to slot 0, both of lap 1 or 2. */
+	for (int i = 2; i < 4; i++)
+		assert_int_equal(push_text(q, text[i]), 0);
+	assert_int_equal(texts_of(q, 0), second);
+	assert_int_equal(texts_of(q, 1), first);
+	for (int i = 2; i < 4; i++) {
+		assert_int_equal(ipk_queue_pop(q, buf, sizeof(buf), &item, IPK_NOWAIT), 0);
+		assert_int_equal(item.len, strlen(text[i]));
+		assert_memory_equal(buf, text[i], item.len);
+	}
+	assert_sound();
+	drop_queue(q);
+}
+
+/* A lease of a dead process is moved up while its sweeper looks: the sweeper has to look again. */
+static void a_word_that_moved_up_under_the_sweep_is_mended(void **state)
+{
+	struct ipk_queue *q = make_queue("u64", 3);
+	u64 seen;
+
+	(void)state;
+	kill_somebody(q);
+	for (u64 i = 0; i < 3; i++)
+		assert_int_equal(push_u64(q, i), 0);
+	set_word(q, 0, word(0, IPK_QUEUE_FULL, 0, dead_slot));
+	seen = slot_word(q, 0);
+	set_word(q, 0, seen + QW_LAP); /* the producer was first */
+	ipk_queue_mend(q, q_slot(q, 0), seen);
+	assert_int_equal(slot_word(q, 0), seen + QW_LAP);
+	assert_int_equal(ipk_queue_recover(&q->obj), 0);
+	assert_int_equal(slot_word(q, 0), word(1, IPK_QUEUE_FULL, 1, 0));
+	drop_queue(q);
+}
+
 /* ---- stopped processes ------------------------------------------------------------------------------ */
 
 static void claim_and_stop(void *arg)
@@ -536,6 +619,8 @@ int main(void)
 		T(a_dead_consumers_item_comes_first),
 		T(an_item_given_back_in_silence_is_found),
 		T(a_late_clearing_of_pend_hides_nothing),
+		T(a_buffer_still_in_the_journal_is_not_filled),
+		T(a_word_that_moved_up_under_the_sweep_is_mended),
 		T(a_stopped_producer_is_waited_for),
 		T(a_stopped_producer_that_dies_is_passed),
 		T(a_stopped_consumer_holds_up_one_slot),
