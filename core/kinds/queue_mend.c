@@ -67,7 +67,7 @@ void ipk_queue_mend(struct ipk_queue *q, struct ipk_queue_slot *s, u64 w)
 
 bool ipk_queue_orphan(struct ipk_queue *q, u64 w)
 {
-	return qw_own(w) && qw_own(w) != QW_SEAL && ipk_dead(q->obj.seg, qw_own(w), false);
+	return qw_st(w) != IPK_QUEUE_FREE && qw_own(w) && ipk_dead(q->obj.seg, qw_own(w), false);
 }
 
 void ipk_queue_give_up(struct ipk_queue *q, struct ipk_queue_slot *s, u64 base)
@@ -84,7 +84,7 @@ void ipk_queue_give_up(struct ipk_queue *q, struct ipk_queue_slot *s, u64 base)
  */
 static void recover_slot(struct ipk_queue *q, struct ipk_queue_slot *s, u64 w, u32 *alive)
 {
-	while (qw_own(w) && qw_own(w) != QW_SEAL && qw_own(w) != *alive) {
+	while (qw_st(w) != IPK_QUEUE_FREE && qw_own(w) && qw_own(w) != *alive) {
 		if (!ipk_dead(q->obj.seg, qw_own(w), true)) {
 			*alive = qw_own(w);
 			return;
@@ -113,7 +113,7 @@ int ipk_queue_recover(struct ipk_obj *obj)
 	/* Whoever gave something back and died before it said so, maybe in mending: we say it. */
 	ipk_queue_pend(&q);
 	ipk_queue_wake(&q.obj);
-	return all ? 0 : -EAGAIN;
+	return 0;
 }
 
 /* ---- the end of the object --------------------------------------------------------------------- */
