@@ -219,6 +219,22 @@ static inline void publish(struct ipk_queue_slot *s, u64 base)
 	ipk_st(&s->w, base | QW_ST(IPK_QUEUE_FULL), release);
 }
 
+/* The fast path, for elements that are copied by a move or two. False: nothing was done. */
+static inline bool push_small(struct ipk_queue *q, struct ipk_self *me, const void *data, size_t len)
+{
+	struct ipk_queue_slot *s;
+	u64 base;
+
+	if (ipk_unlikely(ipk_ld(&q->b->shut, acquire)))
+		return false;
+	s = claim(q, me, &base);
+	if (ipk_unlikely(!s))
+		return false;
+	queue_copy_small(s->fixed, data, len);
+	publish(s, base);
+	return true;
+}
+
 static int push_one(struct ipk_queue *q, struct ipk_self *me, const struct push *p)
 {
 	u64 base, code;
@@ -290,6 +306,8 @@ int ipk_queue_push_many(struct ipk_queue *q, const struct iovec *values, unsigne
 	for (i = 0; i < n && i < INT32_MAX; i++) {
 		struct push p = {values[i].iov_base, values[i].iov_len, i ? IPK_NOWAIT : deadline};
 
+		if (p.len == q->g.small && push_small(q, me, p.data, p.len))
+			continue;
 		r = push_wait(q, me, &p);
 		if (r < 0)
 			break;
@@ -317,16 +335,9 @@ static __attribute__((noinline)) int push_wake(struct ipk_queue *q)
 int ipk_queue_push(struct ipk_queue *q, const void *data, size_t len, int64_t deadline)
 {
 	struct ipk_self *me = q_self(q);
-	struct ipk_queue_slot *s;
-	u64 base;
 
-	if (ipk_unlikely(!me || len != q->g.small || ipk_ld(&q->b->shut, acquire)))
+	if (ipk_unlikely(!me || len != q->g.small || !push_small(q, me, data, len)))
 		return push_slow(q, data, len, deadline);
-	s = claim(q, me, &base);
-	if (ipk_unlikely(!s))
-		return push_slow(q, data, len, deadline);
-	queue_copy_small(s->fixed, data, len);
-	publish(s, base);
 	/* As push_tell(). */
 	if (ipk_unlikely((ipk_ld(&q->b->items, seq_cst) | ipk_ld(&q->b->space, seq_cst)) & IPK_EV_W))
 		return push_wake(q);

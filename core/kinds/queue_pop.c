@@ -39,6 +39,15 @@ static inline struct ipk_queue_slot *take(struct ipk_queue *q, u64 mark, struct 
 	return s;
 }
 
+/* Nothing at all to take, as far as one look tells: for those who poll. */
+static bool empty(struct ipk_queue *q)
+{
+	u64 code = ipk_ld(&q->b->head, acquire);
+
+	return ipk_ld(&q_slot(q, qc_index(&q->g, code))->w, acquire) == qc_base(&q->g, code) &&
+	       !(ipk_ld(&q->b->rd, acquire) & 1) && !ipk_ld(&q->b->shut, acquire);
+}
+
 static int take_one(struct ipk_queue *q, u64 mark, u64 limit, struct ipk_queue_take *ret)
 {
 	/* With a limit the length has to be looked at first. */
@@ -73,6 +82,22 @@ static inline void describe(struct ipk_queue *q, const struct ipk_queue_take *t,
 	ret->redelivered = qw_rdc(t->w);
 }
 
+/* The fast path, for elements that are copied by a move or two. False: nothing was done. */
+static inline bool pop_small(struct ipk_queue *q, struct ipk_self *me, void *buf,
+			     struct ipk_queue_item *ret_item)
+{
+	struct ipk_queue_take t;
+	struct ipk_queue_slot *s = take(q, MARK_TAKEN | me->slot, &t);
+
+	if (ipk_unlikely(!s))
+		return false;
+	queue_copy_small(buf, s->fixed, q->g.small);
+	taken(s, &t);
+	if (ret_item)
+		describe(q, &t, buf, q->g.small, ret_item);
+	return true;
+}
+
 /* A value that cannot be is dropped: -EBADMSG. */
 static int pop_one(struct ipk_queue *q, struct ipk_self *me, struct pop *p)
 {
@@ -103,6 +128,11 @@ static int pop_attempt(struct ipk_queue *q, struct ipk_self *me, void *arg)
 	return pop_one(q, me, arg);
 }
 
+static int take_nothing(struct ipk_queue *q)
+{
+	return ipk_stale(&q->obj) ? -ESTALE : -EAGAIN;
+}
+
 static int take_wait(struct ipk_queue *q, struct ipk_self *me, queue_attempt *attempt, void *arg,
 		     i64 deadline)
 {
@@ -111,7 +141,7 @@ static int take_wait(struct ipk_queue *q, struct ipk_self *me, queue_attempt *at
 	if (!queue_again(r))
 		return r;
 	if (deadline == IPK_NOWAIT)
-		return ipk_stale(&q->obj) ? -ESTALE : -EAGAIN;
+		return take_nothing(q);
 	return ipk_queue_wait(q, me, &q->b->items, deadline, attempt, arg);
 }
 
@@ -128,9 +158,11 @@ int ipk_queue_pop_many(struct ipk_queue *q, void *buf, size_t size,
 	for (i = 0; i < n && i < INT32_MAX; i++) {
 		u64 step;
 
-		r = take_wait(q, me, pop_attempt, &p, i ? IPK_NOWAIT : deadline);
-		if (r < 0)
-			break;
+		if (p.size < q->g.small || !pop_small(q, me, p.buf, &p.item)) {
+			r = take_wait(q, me, pop_attempt, &p, i ? IPK_NOWAIT : deadline);
+			if (r < 0)
+				break;
+		}
 		ret_items[i] = p.item;
 		step = ipk_align_up(p.item.len, 8);
 		if (step > p.size)
@@ -167,19 +199,10 @@ int ipk_queue_pop(struct ipk_queue *q, void *buf, size_t size, struct ipk_queue_
 		  int64_t deadline)
 {
 	struct ipk_self *me = q_self(q);
-	struct ipk_queue_slot *s;
-	struct ipk_queue_take t;
-	u32 len = q->g.small;
 
-	if (ipk_unlikely(!me || size < len))
-		return pop_slow(q, buf, size, ret_item, deadline);
-	s = take(q, MARK_TAKEN | me->slot, &t);
-	if (ipk_unlikely(!s))
-		return pop_slow(q, buf, size, ret_item, deadline);
-	queue_copy_small(buf, s->fixed, len);
-	taken(s, &t);
-	if (ret_item)
-		describe(q, &t, buf, len, ret_item);
+	if (ipk_unlikely(!me || size < q->g.small || !pop_small(q, me, buf, ret_item)))
+		return me && deadline == IPK_NOWAIT && empty(q) ?
+			       take_nothing(q) : pop_slow(q, buf, size, ret_item, deadline);
 	/* As tell_space(); who waits for the end while it saw us at work here looks again by itself. */
 	return ipk_unlikely(ipk_ld(&q->b->space, seq_cst) & IPK_EV_W) ? pop_wake(q) : 0;
 }

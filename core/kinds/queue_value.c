@@ -68,6 +68,13 @@ static bool oversized(struct ipk_queue *q, u64 off, u64 len)
 	return cap > (16u << 10) && cap / 4 > len;
 }
 
+static i64 at_least_grace(i64 deadline)
+{
+	i64 grace = ipk_deadline(GRACE);
+
+	return deadline > grace ? deadline : grace;
+}
+
 static int nothing(struct ipk_tx *tx, void *arg)
 {
 	(void)tx, (void)arg;
@@ -81,12 +88,11 @@ static int nothing(struct ipk_tx *tx, void *arg)
 static int settle(struct ipk_queue *q, struct ipk_self *me, i64 deadline)
 {
 	struct ipk_spin spin = {0};
-	i64 grace = ipk_deadline(GRACE);
 
 	/* Acquire: pairs with the store that emptied it, after all the values. */
 	while (ipk_ld(&ipk_header(q->obj.seg)->journal.n, acquire) != 0)
 		if (!ipk_spin(&spin))
-			return ipk_tx_run(me, nothing, NULL, deadline > grace ? deadline : grace, NULL);
+			return ipk_tx_run(me, nothing, NULL, at_least_grace(deadline), NULL);
 	return 0;
 }
 
@@ -141,13 +147,12 @@ static int resize(struct ipk_queue *q, struct ipk_self *me, struct ipk_queue_slo
 		  i64 deadline)
 {
 	struct swap swap = {.s = s};
-	i64 grace = ipk_deadline(GRACE);
 	int r;
 
 	if (len > IPK_QUEUE_INLINE)
 		swap.size = ipk_align_up(sizeof(struct ipk_queue_buffer) + len, 2 * IPK_LINE);
 	do
-		r = ipk_tx_run(me, swap_buffer, &swap, deadline > grace ? deadline : grace, NULL);
+		r = ipk_tx_run(me, swap_buffer, &swap, at_least_grace(deadline), NULL);
 	while (r == -ENOSPC && reclaim(q, me) == 0);
 	return r;
 }
