@@ -143,7 +143,7 @@ int survive(const struct world *w, const struct image *image, const struct expec
 /*
  * A second process runs u beside a victim that stopped for ever in the state of image first, up to
  * its own change number j; then the victim dies and the second goes on to its end.
- * 0, 1 when u has fewer than j changes, -1 with the reason in why.
+ * 0, 1 when u gets to fewer than j changes, -1 with the reason in why.
  */
 int pair_run(const struct world *w, const struct image *first, const struct trial *u, unsigned j,
 	     struct answer *ret_second, struct image *ret_left, char *why, size_t size);

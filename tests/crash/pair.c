@@ -106,10 +106,14 @@ static void on_alarm(int sig)
 	(void)sig;
 }
 
-/* One instruction; false when the process is blocked in a system call. */
+/*
+ * One instruction; false when the process is blocked in a system call. The limit is shorter than any
+ * sleep of the library, which looks again by itself now and then. (A slow machine may be taken for a
+ * sleeper: then the victim dies a little earlier.)
+ */
 static bool step(pid_t pid, int *status)
 {
-	struct itimerval limit = {.it_value = {.tv_usec = 300000}}, off = {0};
+	struct itimerval limit = {.it_value = {.tv_usec = 100000}}, off = {0};
 	pid_t r;
 
 	if (ptrace(PTRACE_SINGLESTEP, pid, 0, 0) != 0)
@@ -176,8 +180,8 @@ int pair_run(const struct world *w, const struct image *first, const struct tria
 		munmap(board, sizeof(*board));
 		return -1;
 	}
-	if (advance(pid, &f, board, j, &status, &blocked) < j && board->state == 2)
-		r = 1;
+	if (advance(pid, &f, board, j, &status, &blocked) < j && (board->state == 2 || blocked))
+		r = 1; /* it comes no further while the victim stands there */
 	victim_dies(&f, first);
 	if (blocked)
 		waitpid(pid, &status, 0); /* its step ends now that it is woken */
