@@ -48,7 +48,6 @@ struct trial {
 	const struct ipk_op *op; /* or NULL */
 	int (*own)(const struct world *w, struct ipk_segment *seg, void *handle);
 	unsigned inputs; /* values it takes, or items it asks for; 1..MAX_INPUTS */
-	bool batch; /* inputs may take effect one by one */
 };
 
 /* What one run answered and left. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * crash [-l] [-k KIND] [-o OP] [-v]: steps through every operation of every kind.
+ * crash [-l] [-k KIND] [-o OP]: steps through every operation of every kind.
  * Prints TAP: one test for each operation in each state, with instructions, images and seconds.
  *   -l  all images, all states, all values; else a selection that ends within minutes
  */
@@ -13,7 +13,7 @@
 #include "crash.h"
 
 const char *crash_dir;
-static bool whole, verbose;
+static bool whole;
 static unsigned tests, failures;
 static uint64_t total_instructions, total_images, total_recoveries, total_pairs;
 
@@ -245,13 +245,11 @@ static const struct world shapes[] = {
 /* Whether the kind takes this element type at all. */
 static bool takes(const struct world *w)
 {
-	struct ipk_new n = {.kind = w->kind};
 	struct ipk_segment_options options = IPK_SEGMENT_OPTIONS_INIT;
 	struct ipk_param param[2] = {{"type", w->type}, {"cap", w->cap}};
 	struct ipk_segment *seg;
 	int r;
 
-	(void)n;
 	options.max = 4 << 20;
 	ipk_segment_remove("t", NULL);
 	if (ipk_segment_create("t", &options, &seg, NULL) != 0)
@@ -302,12 +300,11 @@ int main(int argc, char **argv)
 	double start = seconds();
 	int c;
 
-	while ((c = getopt(argc, argv, "lk:o:v")) != -1) {
+	while ((c = getopt(argc, argv, "lk:o:")) != -1) {
 		switch (c) {
 		case 'l': whole = true; break;
 		case 'k': only_kind = optarg; break;
 		case 'o': only_op = optarg; break;
-		case 'v': verbose = true; break;
 		default: return 2;
 		}
 	}

@@ -242,7 +242,6 @@ static void add_trial(struct trial trials[], unsigned *n, const char *name, cons
 	t->op = op;
 	t->own = own;
 	t->inputs = inputs;
-	t->batch = inputs > 1;
 	(*n)++;
 }
 
