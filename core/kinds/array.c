@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Arrays for C programs; see array.h for the algorithm of wide elements. */
-#include <stdio.h>
-#include <stdlib.h>
-
 #include "kinds/array.h"
+#include "object_type.h"
 
 #define ARRAY_SIZE_MAX (UINT64_C(16) << 20)
 #define ARRAY_BYTES_MAX (UINT64_C(1) << 48)
@@ -93,42 +91,6 @@ static int bind_body(struct ipk_obj *obj, struct ipk_array_geometry *ret_g,
 	return 0;
 }
 
-/* The element type as the object's header has it. */
-static int own_type(struct ipk_obj *obj, struct ipk_type **ret_type)
-{
-	u64 off = ipk_ld(&obj->o->type, relaxed), len = ipk_ld(&obj->o->type_len, relaxed);
-	char *text;
-	int r;
-
-	if (off > obj->size || len > obj->size - off)
-		return -EBADMSG;
-	text = malloc(len + 1);
-	if (!text)
-		return -ENOMEM;
-	ipk_copy_out(text, (u8 *)obj->o + off, len);
-	r = ipk_type_parse(text, len, ret_type, NULL);
-	free(text);
-	return r == -ENOMEM ? r : r < 0 ? -EBADMSG : 0;
-}
-
-static int check_claim(struct ipk_array *a, const char *name, const char *type,
-		       struct ipk_error *err)
-{
-	struct ipk_type *claim;
-	int r;
-
-	if (!type)
-		return 0;
-	r = ipk_type_parse(type, strlen(type), &claim, err);
-	if (r < 0)
-		return r;
-	if (!ipk_type_equal(claim, a->type))
-		r = ipk_error_set(err, -EMEDIUMTYPE, "array \"%s\" holds %s, not %s", name,
-				  a->type->text, claim->text);
-	ipk_type_free(claim);
-	return r;
-}
-
 int ipk_array_open(struct ipk_segment *seg, const char *name, const char *type,
 		   struct ipk_array **ret_array, struct ipk_error *err)
 {
@@ -142,14 +104,10 @@ int ipk_array_open(struct ipk_segment *seg, const char *name, const char *type,
 		return r;
 	a = handle;
 	r = bind_body(&a->obj, &a->g, &a->body);
-	if (!r)
-		r = own_type(&a->obj, &a->type);
-	if (!r && a->type->size != a->g.size)
-		r = -EBADMSG;
 	if (r < 0)
 		r = ipk_error_set(err, r, "array \"%s\" is damaged", name);
 	else
-		r = check_claim(a, name, type, err);
+		r = ipk_obj_type(&a->obj, name, IPK_TYPE_OF_VALUES, a->g.size, type, &a->type, err);
 	if (r < 0) {
 		ipk_array_close(a);
 		return r;
@@ -171,17 +129,7 @@ void ipk_array_close(struct ipk_array *array)
 int ipk_array_create(struct ipk_segment *seg, const char *name, const char *type, uint64_t cap,
 		     struct ipk_error *err)
 {
-	char text[24];
-	struct ipk_param params[2];
-	unsigned n = 0;
-
-	if (type)
-		params[n++] = (struct ipk_param){ "type", type };
-	if (cap) {
-		snprintf(text, sizeof(text), "%llu", (unsigned long long)cap);
-		params[n++] = (struct ipk_param){ "cap", text };
-	}
-	return ipk_object_new(seg, name, "array", params, n, err);
+	return ipk_object_new_typed(seg, name, "array", type, NULL, cap, err);
 }
 
 uint64_t ipk_array_count(const struct ipk_array *array)

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Maps for C programs: handles and reading. Writers are in map_write.c, the algorithm in map.h. */
 #include <sched.h>
-#include <stdio.h>
-#include <stdlib.h>
 
 #include "kinds/map.h"
+#include "object_type.h"
 
 /* Rounds of so many tries; before each but the first a short wait for the lock. */
 #define TRIES 64u
@@ -32,55 +31,6 @@ bool ipk_map_attachable(struct ipk_obj *obj)
 		      IPK_LINE);
 }
 
-/* One of the two types that the object's header has. */
-static int own_type(struct ipk_obj *obj, u64 off, u64 len, struct ipk_type **ret_type)
-{
-	char *text;
-	int r;
-
-	if (off > obj->size || len > obj->size - off || len == 0)
-		return -EBADMSG;
-	text = malloc(len + 1);
-	if (!text)
-		return -ENOMEM;
-	ipk_copy_out(text, (u8 *)obj->o + off, len);
-	r = ipk_type_parse(text, len, ret_type, NULL);
-	free(text);
-	return r == -ENOMEM ? r : r < 0 ? -EBADMSG : 0;
-}
-
-static int own_types(struct ipk_map *map)
-{
-	struct ipk_object *o = map->obj.o;
-	u64 off = ipk_ld(&o->type, relaxed), len = ipk_ld(&o->type_len, relaxed);
-	int r = own_type(&map->obj, off, len, &map->type);
-
-	if (!r)
-		r = own_type(&map->obj, off + len + 1, ipk_ld(&o->key_len, relaxed),
-			     &map->key_type);
-	if (!r && (map->type->size != map->value_size || map->key_type->size != map->key_size))
-		r = -EBADMSG;
-	return r;
-}
-
-static int check_claim(const struct ipk_type *type, const char *name, const char *what,
-		       const char *text, struct ipk_error *err)
-{
-	struct ipk_type *claim;
-	int r;
-
-	if (!text)
-		return 0;
-	r = ipk_type_parse(text, strlen(text), &claim, err);
-	if (r < 0)
-		return r;
-	if (!ipk_type_equal(claim, type))
-		r = ipk_error_set(err, -EMEDIUMTYPE, "map \"%s\" has %s of %s, not %s", name, what,
-				  type->text, claim->text);
-	ipk_type_free(claim);
-	return r;
-}
-
 int ipk_map_open(struct ipk_segment *seg, const char *name, const char *type, const char *key,
 		 struct ipk_map **ret_map, struct ipk_error *err)
 {
@@ -98,16 +48,14 @@ int ipk_map_open(struct ipk_segment *seg, const char *name, const char *type, co
 		map->seed = ipk_ld(&map->b->seed, relaxed);
 		map->key_size = ipk_ld(&map->b->key_size, relaxed);
 		map->value_size = ipk_ld(&map->b->value_size, relaxed);
-		r = own_types(map);
+		r = ipk_obj_type(&map->obj, name, IPK_TYPE_OF_VALUES, map->value_size, type,
+				 &map->type, err);
 	} else {
-		r = -EBADMSG;
+		r = ipk_error_set(err, -EBADMSG, "map \"%s\" is damaged", name);
 	}
-	if (r < 0)
-		r = ipk_error_set(err, r, "map \"%s\" is damaged", name);
 	if (!r)
-		r = check_claim(map->type, name, "values", type, err);
-	if (!r)
-		r = check_claim(map->key_type, name, "keys", key, err);
+		r = ipk_obj_type(&map->obj, name, IPK_TYPE_OF_KEYS, map->key_size, key,
+				 &map->key_type, err);
 	if (r < 0)
 		ipk_map_close(map);
 	else
@@ -127,19 +75,7 @@ void ipk_map_close(struct ipk_map *map)
 int ipk_map_create(struct ipk_segment *seg, const char *name, const char *type, const char *key,
 		   uint64_t cap, struct ipk_error *err)
 {
-	char text[24];
-	struct ipk_param params[3];
-	unsigned n = 0;
-
-	if (type)
-		params[n++] = (struct ipk_param){"type", type};
-	if (key)
-		params[n++] = (struct ipk_param){"key", key};
-	if (cap) {
-		snprintf(text, sizeof(text), "%llu", (unsigned long long)cap);
-		params[n++] = (struct ipk_param){"cap", text};
-	}
-	return ipk_object_new(seg, name, "map", params, n, err);
+	return ipk_object_new_typed(seg, name, "map", type, key, cap, err);
 }
 
 uint64_t ipk_map_count(const struct ipk_map *map)

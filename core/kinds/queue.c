@@ -1,11 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Queues for C programs: the handle, the fast paths, waiting, leases. The algorithm is in queue.h. */
-#include <stdio.h>
-#include <stdlib.h>
-
 #include "base/copy.h"
 #include "kinds/queue.h"
-
+#include "object_type.h"
 
 #define BODY_MAX (UINT64_C(1) << 48)
 
@@ -74,54 +71,13 @@ bool ipk_queue_attachable(struct ipk_obj *obj)
 int ipk_queue_create(struct ipk_segment *seg, const char *name, const char *type, uint64_t cap,
 		     struct ipk_error *err)
 {
-	struct ipk_param params[2];
-	unsigned n = 0;
-	char text[24];
-
-	if (type)
-		params[n++] = (struct ipk_param){"type", type};
-	if (cap) {
-		snprintf(text, sizeof(text), "%llu", (unsigned long long)cap);
-		params[n++] = (struct ipk_param){"cap", text};
-	}
-	return ipk_object_new(seg, name, "queue", params, n, err);
-}
-
-/* The element type in the object's header is of the size that the slots are made for; type claims it. */
-static int check_type(struct ipk_queue *q, const char *name, const char *type,
-		      struct ipk_error *err)
-{
-	u64 off = ipk_ld(&q->obj.o->type, relaxed), len = ipk_ld(&q->obj.o->type_len, relaxed);
-	struct ipk_type *own = NULL, *claim = NULL;
-	char *text = NULL;
-	int r = -EBADMSG;
-
-	if (off <= q->obj.size && len <= q->obj.size - off) {
-		text = calloc(1, len + 1);
-		r = text ? 0 : -ENOMEM;
-	}
-	if (!r) {
-		ipk_copy_out(text, (u8 *)q->obj.o + off, len);
-		r = ipk_type_parse(text, len, &own, NULL);
-	}
-	if (!r && own->size != q->g.size)
-		r = -EBADMSG;
-	if (r)
-		ipk_error_set(err, r, "%s: the element type does not fit the slots", name);
-	if (!r && type)
-		r = ipk_type_parse(type, strlen(type), &claim, err);
-	if (!r && claim && !ipk_type_equal(own, claim))
-		r = ipk_error_set(err, -EMEDIUMTYPE, "%s has elements of type %s, not %s", name,
-				  own->text, claim->text);
-	ipk_type_free(own);
-	ipk_type_free(claim);
-	free(text);
-	return r;
+	return ipk_object_new_typed(seg, name, "queue", type, NULL, cap, err);
 }
 
 int ipk_queue_open(struct ipk_segment *seg, const char *name, const char *type,
 		   struct ipk_queue **ret_queue, struct ipk_error *err)
 {
+	struct ipk_type *own;
 	struct ipk_queue *q;
 	void *handle;
 	int r = ipk_obj_open(seg, name, ipk_kind_queue.id, IPK_QUEUE_VERSION, sizeof(*q->b), sizeof(*q),
@@ -134,11 +90,12 @@ int ipk_queue_open(struct ipk_segment *seg, const char *name, const char *type,
 	if (r < 0)
 		ipk_error_set(err, r, "%s: the queue is damaged", name);
 	else
-		r = check_type(q, name, type, err);
+		r = ipk_obj_type(&q->obj, name, IPK_TYPE_OF_VALUES, q->g.size, type, &own, err);
 	if (r < 0) {
 		ipk_obj_close(&q->obj);
 		return r;
 	}
+	ipk_type_free(own);
 	*ret_queue = q;
 	return 0;
 }
