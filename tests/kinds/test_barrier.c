@@ -1,30 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-#include "fixture_kind.h"
+#include "fixture_one.h"
 
 #include <pthread.h>
 
 #include "ipk/barrier.h"
 #include "kinds/barrier.h"
 
-#define MS INT64_C(1000000)
 #define PARTIES 4u
-
-static struct ipk_segment *seg;
-
-static int setup(void **state)
-{
-	if (dir_setup(state) != 0)
-		return -1;
-	create_segment("s");
-	seg = open_segment("s");
-	return seg ? 0 : -1;
-}
-
-static int teardown(void **state)
-{
-	ipk_segment_close(seg);
-	return dir_teardown(state);
-}
 
 static struct ipk_barrier *make(u64 parties, bool leave)
 {
@@ -380,8 +362,6 @@ static void the_verbs_arrive_and_watch(void **state)
 	assert_int_equal(verb_run(&v, seg, "x", "barrier", "reset", NULL, NULL, NULL), 0);
 	verb_end(&v);
 }
-
-#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
 {

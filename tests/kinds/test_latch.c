@@ -1,27 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-#include "fixture_kind.h"
+#include "fixture_one.h"
 
 #include "ipk/latch.h"
 #include "kinds/latch.h"
-
-#define MS INT64_C(1000000)
-
-static struct ipk_segment *seg;
-
-static int setup(void **state)
-{
-	if (dir_setup(state) != 0)
-		return -1;
-	create_segment("s");
-	seg = open_segment("s");
-	return seg ? 0 : -1;
-}
-
-static int teardown(void **state)
-{
-	ipk_segment_close(seg);
-	return dir_teardown(state);
-}
 
 static struct ipk_latch *make(u64 count)
 {
@@ -188,8 +169,6 @@ static void the_verbs_count_and_wait(void **state)
 	assert_int_equal(verb_run(&v, seg, "x", "latch", "reset", NULL, NULL, NULL), 0);
 	verb_end(&v);
 }
-
-#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
 {

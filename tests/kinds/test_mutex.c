@@ -1,30 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-#include "fixture_kind.h"
+#include "fixture_one.h"
 
 #include <pthread.h>
 
 #include "ipk/mutex.h"
 #include "kinds/mutex.h"
 
-#define MS INT64_C(1000000)
 #define WORKERS 4u
-
-static struct ipk_segment *seg;
-
-static int setup(void **state)
-{
-	if (dir_setup(state) != 0)
-		return -1;
-	create_segment("s");
-	seg = open_segment("s");
-	return seg ? 0 : -1;
-}
-
-static int teardown(void **state)
-{
-	ipk_segment_close(seg);
-	return dir_teardown(state);
-}
 
 static struct ipk_mutex *open_mutex(struct ipk_segment *in)
 {
@@ -332,8 +314,6 @@ static void it_excludes_through_200_kills(void **state)
 	assert_int_equal(findings_of("s", "x").n, 0);
 	munmap(s, sizeof(*s));
 }
-
-#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
 {

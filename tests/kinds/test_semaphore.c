@@ -1,30 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* Semaphores: what the functions, the verbs and the views say. */
-#include "fixture_kind.h"
+#include "fixture_one.h"
 
 #include <pthread.h>
 
 #include "ipk/semaphore.h"
 #include "kinds/semaphore.h"
-
-#define MS INT64_C(1000000)
-
-static struct ipk_segment *seg;
-
-static int setup(void **state)
-{
-	if (dir_setup(state) != 0)
-		return -1;
-	create_segment("s");
-	seg = open_segment("s");
-	return seg ? 0 : -1;
-}
-
-static int teardown(void **state)
-{
-	ipk_segment_close(seg);
-	return dir_teardown(state);
-}
 
 static struct ipk_semaphore *open_sem(struct ipk_segment *in)
 {
@@ -459,8 +440,6 @@ static void the_verbs_take_and_give_back_what_nobody_owns(void **state)
 	close(fd);
 	assert_int_equal(run("acquire", 3, false, NULL, NULL), 0);
 }
-
-#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
 {
