@@ -4,6 +4,7 @@
 
 #include "kinds/await.h"
 #include "kinds/barrier.h"
+#include "kinds/cells.h"
 
 /* ---- handle ------------------------------------------------------------------------------------ */
 
@@ -285,17 +286,8 @@ int ipk_barrier_leave(struct ipk_barrier *barrier)
 static struct ipk_self *self_at(struct ipk_barrier *b, u32 i)
 {
 	u64 owner = ipk_place_owner(ipk_ld(&b->s.place[i], relaxed));
-	struct ipk_segment *seg = b->obj.seg;
-	struct ipk_self *self;
 
-	if (!owner || owner == IPK_PLACE_NOBODY)
-		return NULL;
-	pthread_mutex_lock(&seg->mutex);
-	for (self = seg->selves; self; self = self->next)
-		if ((u64)self->slot + 1 == owner)
-			break;
-	pthread_mutex_unlock(&seg->mutex);
-	return self;
+	return owner && owner != IPK_PLACE_NOBODY ? ipk_owner_of_process(b->obj.seg, owner) : NULL;
 }
 
 void ipk_barrier_close(struct ipk_barrier *barrier)

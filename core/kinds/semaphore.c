@@ -10,7 +10,8 @@
 
 #define POLL_NS INT64_C(10000000) /* of a waiter who may not announce itself */
 
-/* ---- handle ------------------------------------------------------------------------------------ */
+/* ---- handle ------------------------------------------------------------------------------------
+ */
 
 int ipk_semaphore_open(struct ipk_segment *seg, const char *name, struct ipk_semaphore **ret_sem,
 		       struct ipk_error *err)
@@ -32,7 +33,7 @@ int ipk_semaphore_open(struct ipk_segment *seg, const char *name, struct ipk_sem
 	}
 	sem->s = shape;
 	if (seg->writable) {
-		sem->mine = calloc(sem->s.cap, sizeof(*sem->mine));
+		sem->mine = calloc(sem->s.cells.cap, sizeof(*sem->mine));
 		if (!sem->mine) {
 			ipk_semaphore_close(sem);
 			return ipk_error_set(err, -ENOMEM, "out of memory");
@@ -46,7 +47,7 @@ int ipk_semaphore_create(struct ipk_segment *seg, const char *name, uint64_t cap
 			 struct ipk_error *err)
 {
 	char cap_text[24], value_text[24];
-	const struct ipk_param params[] = { { "cap", cap_text }, { "value", value_text } };
+	const struct ipk_param params[] = {{"cap", cap_text}, {"value", value_text}};
 
 	snprintf(cap_text, sizeof(cap_text), "%llu", (unsigned long long)cap);
 	snprintf(value_text, sizeof(value_text), "%llu", (unsigned long long)value);
@@ -55,19 +56,16 @@ int ipk_semaphore_create(struct ipk_segment *seg, const char *name, uint64_t cap
 
 uint64_t ipk_semaphore_cap(const struct ipk_semaphore *sem)
 {
-	return sem->s.cap;
+	return sem->s.cells.cap;
 }
 
 uint64_t ipk_semaphore_value(struct ipk_semaphore *sem)
 {
-	u64 n = 0;
-
-	for (u64 i = 0; i < sem->s.cap; i++)
-		n += !(ipk_ld(ipk_sem_cell(&sem->s, i), relaxed) & (IPK_SEM_OWNER | IPK_SEM_P));
-	return n;
+	return ipk_cells_free(&sem->s.cells);
 }
 
-/* ---- taking one ---------------------------------------------------------------------------------- */
+/* ---- taking one
+ * ---------------------------------------------------------------------------------- */
 
 /* Who wants how many: owner is what a cell will name. */
 struct want {
@@ -83,23 +81,20 @@ struct want {
 static u64 find_free(struct ipk_semaphore *sem, const struct ipk_self *me, u64 owner, u64 *ret_val)
 {
 	struct ipk_sem_thread *t = ipk_sem_thread_of(sem, me);
-	u64 i = t ? t->home : 0, left;
+	u64 i = t ? t->home : 0;
 
-	if (ipk_likely(ipk_sem_take(ipk_sem_cell(&sem->s, i), owner, ret_val)))
+	if (ipk_likely(ipk_cell_take(ipk_cell(&sem->s.cells, i), owner, ret_val)))
 		return i;
-	if (sem->s.cap > IPK_SEM_APART)
-		i = ipk_ld(&sem->s.body->hint, relaxed) % sem->s.cap;
-	for (left = sem->s.cap; left; left--) {
-		if (ipk_sem_take(ipk_sem_cell(&sem->s, i), owner, ret_val)) {
-			if (t)
-				t->home = (u32)i;
-			if (sem->s.cap > IPK_SEM_APART)
-				ipk_st(&sem->s.body->hint, (u32)i + 1, relaxed);
-			return i;
-		}
-		i = i + 1 < sem->s.cap ? i + 1 : 0;
-	}
-	return sem->s.cap;
+	if (sem->s.cells.cap > IPK_SEM_APART)
+		i = ipk_ld(&sem->s.body->hint, relaxed) % sem->s.cells.cap;
+	i = ipk_cells_take(&sem->s.cells, i, owner, ret_val);
+	if (i == sem->s.cells.cap)
+		return i;
+	if (t)
+		t->home = (u32)i;
+	if (sem->s.cells.cap > IPK_SEM_APART)
+		ipk_st(&sem->s.body->hint, (u32)i + 1, relaxed);
+	return i;
 }
 
 /* Notes that the calling thread has permit i, for release and close. */
@@ -117,7 +112,7 @@ static void record(struct ipk_semaphore *sem, struct ipk_self *me, u64 i, u64 va
 
 static int mend(struct ipk_semaphore *sem)
 {
-	int n = ipk_sem_mend(sem->obj.seg, &sem->s);
+	int n = ipk_cells_mend(sem->obj.seg, &sem->s.cells);
 
 	if (n)
 		ipk_sem_notify(sem->s.body, n);
@@ -130,7 +125,7 @@ static int try_one(struct ipk_semaphore *sem, const struct want *w)
 
 	do {
 		i = find_free(sem, w->me, w->owner, &val);
-		if (ipk_likely(i < sem->s.cap)) {
+		if (ipk_likely(i < sem->s.cells.cap)) {
 			if (w->owner == (u64)w->me->slot + 1)
 				record(sem, w->me, i, val);
 			return 0;
@@ -139,7 +134,8 @@ static int try_one(struct ipk_semaphore *sem, const struct want *w)
 	return -EAGAIN;
 }
 
-/* ---- taking several -------------------------------------------------------------------------------- */
+/* ---- taking several
+ * -------------------------------------------------------------------------------- */
 
 struct taken {
 	u64 i, val;
@@ -148,18 +144,18 @@ struct taken {
 /* Lock held. Marks n cells as on their way; fewer are let go again. */
 static int gather(struct ipk_semaphore *sem, const struct want *w, struct taken *list)
 {
-	u64 mark = IPK_SEM_P | ((u64)w->me->slot + 1), n;
+	u64 mark = IPK_CELL_P | ((u64)w->me->slot + 1), n;
 
 	for (n = 0; n < w->n; n++) {
 		list[n].i = find_free(sem, w->me, mark, &list[n].val);
-		if (list[n].i == sem->s.cap)
+		if (list[n].i == sem->s.cells.cap)
 			break;
 	}
 	if (n == w->n)
 		return 0;
 	while (n) {
 		n--;
-		ipk_sem_free(ipk_sem_cell(&sem->s, list[n].i), list[n].val);
+		ipk_cell_free(ipk_cell(&sem->s.cells, list[n].i), list[n].val);
 		/* Somebody may have found too few because of ours. */
 		ipk_sem_notify(sem->s.body, 1);
 	}
@@ -172,20 +168,21 @@ static void hand_over(struct ipk_semaphore *sem, const struct want *w, struct ta
 	bool mine = w->owner == (u64)w->me->slot + 1;
 
 	/* COMMIT, where the owner will not die with us. Release: the cells come before. */
-	if (w->owner == IPK_SEM_NOBODY)
+	if (w->owner == IPK_CELL_NOBODY)
 		ipk_st(&sem->s.body->pend, UINT64_C(1), release);
 	for (u64 n = 0; n < w->n; n++) {
 		u64 v = list[n].val;
-		u64 val = (v & ~(IPK_SEM_OWNER | IPK_SEM_P)) | w->owner;
+		u64 val = (v & ~(IPK_CELL_OWNER | IPK_CELL_P)) | w->owner;
 
-		ipk_cas(ipk_sem_cell(&sem->s, list[n].i), &v, val, acq_rel);
+		ipk_cas(ipk_cell(&sem->s.cells, list[n].i), &v, val, acq_rel);
 		if (mine)
 			record(sem, w->me, list[n].i, val);
 	}
 	ipk_st(&sem->s.body->pend, UINT64_C(0), release);
 }
 
-static int try_many(struct ipk_semaphore *sem, const struct want *w, struct taken *list, i64 deadline)
+static int try_many(struct ipk_semaphore *sem, const struct want *w, struct taken *list,
+		    i64 deadline)
 {
 	int r;
 
@@ -204,19 +201,22 @@ static int try_many(struct ipk_semaphore *sem, const struct want *w, struct take
 	return r;
 }
 
-/* ---- waiting --------------------------------------------------------------------------------------- */
+/* ---- waiting
+ * --------------------------------------------------------------------------------------- */
 
-static int try_want(struct ipk_semaphore *sem, const struct want *w, struct taken *list, i64 deadline)
+static int try_want(struct ipk_semaphore *sem, const struct want *w, struct taken *list,
+		    i64 deadline)
 {
 	if (w->n == 0) /* only to look */
 		return ipk_semaphore_value(sem) || mend(sem) ? 0 : -EAGAIN;
 	return w->n == 1 ? try_one(sem, w) : try_many(sem, w, list, deadline);
 }
 
-static int wait_want(struct ipk_semaphore *sem, const struct want *w, struct taken *list, i64 deadline)
+static int wait_want(struct ipk_semaphore *sem, const struct want *w, struct taken *list,
+		     i64 deadline)
 {
 	u32 *ev = w->n > 1 ? &sem->s.body->ev_many : &sem->s.body->ev;
-	struct ipk_spin spin = { 0 };
+	struct ipk_spin spin = {0};
 	struct ipk_waiter waiter;
 	bool slept = false;
 	int r, woken = 0;
@@ -251,7 +251,7 @@ static int acquire(struct ipk_semaphore *sem, struct want *w, i64 deadline)
 	struct taken *list = NULL;
 	int r;
 
-	if (w->n == 0 || w->n > sem->s.cap)
+	if (w->n == 0 || w->n > sem->s.cells.cap)
 		return -EINVAL;
 	if (w->n > 1) {
 		list = calloc(w->n, sizeof(*list));
@@ -265,7 +265,7 @@ static int acquire(struct ipk_semaphore *sem, struct want *w, i64 deadline)
 
 int ipk_semaphore_acquire(struct ipk_semaphore *sem, uint64_t n, int64_t deadline)
 {
-	struct want w = { .n = n };
+	struct want w = {.n = n};
 	struct ipk_sem_thread *t;
 	u64 val;
 	int r;
@@ -275,7 +275,8 @@ int ipk_semaphore_acquire(struct ipk_semaphore *sem, uint64_t n, int64_t deadlin
 		return r;
 	w.owner = (u64)w.me->slot + 1;
 	t = ipk_sem_thread_of(sem, w.me);
-	if (ipk_likely(n == 1 && t && ipk_sem_take(ipk_sem_cell(&sem->s, t->home), w.owner, &val))) {
+	if (ipk_likely(n == 1 && t &&
+		       ipk_cell_take(ipk_cell(&sem->s.cells, t->home), w.owner, &val))) {
 		record(sem, w.me, t->home, val);
 		return 0;
 	}
@@ -284,7 +285,7 @@ int ipk_semaphore_acquire(struct ipk_semaphore *sem, uint64_t n, int64_t deadlin
 
 int ipk_semaphore_take(struct ipk_semaphore *sem, uint64_t n, int64_t deadline)
 {
-	struct want w = { .n = n, .owner = IPK_SEM_NOBODY };
+	struct want w = {.n = n, .owner = IPK_CELL_NOBODY};
 	int r;
 
 	w.me = ipk_use(&sem->obj, &r);
@@ -293,7 +294,7 @@ int ipk_semaphore_take(struct ipk_semaphore *sem, uint64_t n, int64_t deadline)
 
 int ipk_semaphore_hold(struct ipk_semaphore *sem, uint64_t n, int64_t deadline, int *ret_fd)
 {
-	struct want w = { .n = n };
+	struct want w = {.n = n};
 	u32 slot;
 	int r, fd;
 
@@ -316,7 +317,7 @@ int ipk_semaphore_hold(struct ipk_semaphore *sem, uint64_t n, int64_t deadline, 
 
 static int poll_value(struct ipk_semaphore *sem, i64 deadline)
 {
-	const struct timespec pause = { .tv_nsec = POLL_NS };
+	const struct timespec pause = {.tv_nsec = POLL_NS};
 
 	while (ipk_semaphore_value(sem) == 0) {
 		if (deadline == IPK_NOWAIT)
@@ -333,7 +334,7 @@ static int poll_value(struct ipk_semaphore *sem, i64 deadline)
 
 int ipk_semaphore_wait(struct ipk_semaphore *sem, int64_t deadline)
 {
-	struct want w = { .n = 0 };
+	struct want w = {.n = 0};
 	int r;
 
 	if (!sem->obj.seg->writable)

@@ -4,20 +4,10 @@
  *
  *	body  0    cap stride                               constant
  *	      64   ev | ev_many | hint | lock | pend
- *	      128  cell 0, cell 1, ...                      stride bytes apart: 64 up to 64 permits, else 8
+ *	      128  cell 0, cell 1, ...                      stride bytes apart: 64 up to 64 permits,
+ *else 8
  *
- * A cell is a permit: {seq:49 | P | owner:14}, changed by compare-exchange from its exact value only.
- *
- *	owner 0            free
- *	owner slot + 1     taken by that participant, a thread or a descriptor
- *	owner 0x3fff       taken by nobody
- *	P                  on its way to its owner, together with others
- *
- *	free {s,0} --acquire--> {s+1,owner} --release, or found dead--> {s+1,0}
- *
- * seq counts acquisitions, so every acquisition makes a value that the cell never had: a sweeper who
- * was stopped with {s,x} in hand cannot free what x's successor in that slot has taken since. The sum
- * of all seq is the number of permits ever taken.
+ * A cell is a permit (cells.h); P says that it is on its way to its owner, together with others.
  *
  * SEVERAL AT ONCE, under lock, one acquirer at a time:
  *
@@ -26,27 +16,24 @@
  *	cells {me,P} --CAS--> owner
  *	pend = 0
  *
- * Only the holder of lock has cells with P. Who takes the lock from a dead holder settles them before
- * anything else: with pend set they go to the owner that it names, without they are freed. Recovery
- * after a death leaves cells with P to that, and takes the lock over if nobody else did.
+ * Only the holder of lock has cells with P. Who takes the lock from a dead holder settles them
+ *before anything else: with pend set they go to the owner that it names, without they are freed.
+ *Recovery after a death leaves cells with P to that, and takes the lock over if nobody else did.
  *
- * WAITING. Those who want one permit wait on ev; each permit given back wakes one of them. Those who want
- * several wait on ev_many, and all of them wake, since only they know whether there are enough.
+ * WAITING. Those who want one permit wait on ev; each permit given back wakes one of them. Those
+ *who want several wait on ev_many, and all of them wake, since only they know whether there are
+ *enough.
  */
 #ifndef IPK_KINDS_SEMAPHORE_H
 #define IPK_KINDS_SEMAPHORE_H
 
 #include "ipk/kind.h"
 #include "ipk/semaphore.h"
+#include "kinds/cells.h"
 #include "segment/segment.h"
 
 #define IPK_SEM_CAP_MAX (UINT64_C(1) << 24)
 #define IPK_SEM_APART 64u /* up to that many permits have a cache line each */
-
-#define IPK_SEM_OWNER UINT64_C(0x3fff)
-#define IPK_SEM_NOBODY UINT64_C(0x3fff)
-#define IPK_SEM_P UINT64_C(0x4000)
-#define IPK_SEM_SEQ_SHIFT 15
 
 struct ipk_semaphore_body {
 	u64 cap;
@@ -54,9 +41,9 @@ struct ipk_semaphore_body {
 	u32 spare0;
 	u64 spare1[6];
 	/* 64 */
-	u32 ev; /* event word of those who want one */
+	u32 ev;      /* event word of those who want one */
 	u32 ev_many; /* of those who want several */
-	u32 hint; /* where a free cell may be */
+	u32 hint;    /* where a free cell may be */
 	u32 spare2;
 	u64 lock; /* lock word of those who want several */
 	u64 pend; /* {owner:14, slot + 1:14} or 0 */
@@ -68,16 +55,6 @@ _Static_assert(sizeof(struct ipk_semaphore_body) == 128, "");
 _Static_assert(offsetof(struct ipk_semaphore_body, ev) == 64, "own line");
 
 #define IPK_SEM_PEND(slot, owner) ((u64)(slot) + 1 | (u64)(owner) << 14)
-
-static inline u64 ipk_sem_owner(u64 cell)
-{
-	return cell & IPK_SEM_OWNER;
-}
-
-static inline u64 ipk_sem_taken(u64 cell)
-{
-	return cell >> IPK_SEM_SEQ_SHIFT;
-}
 
 static inline u32 ipk_sem_shift(u64 cap)
 {
@@ -99,22 +76,20 @@ static inline u64 ipk_sem_bytes(u64 cap)
 
 /* What the thread with number tix acquired last and gave back last, in this process. */
 struct ipk_sem_thread {
-	u32 top; /* index + 1 of the newest permit that it has; the older ones follow by below */
+	u32 top;  /* index + 1 of the newest permit that it has; the older ones follow by below */
 	u32 home; /* index of the permit it will look at first */
 };
 
 /* A permit as it was acquired through this handle. Private, relaxed atomics. */
 struct ipk_sem_mine {
-	u64 val; /* what the cell held then, or 0 */
+	u64 val;   /* what the cell held then, or 0 */
 	u64 below; /* what top was then */
 };
 
 /* A body measured once, in private memory. */
 struct ipk_sem_shape {
 	struct ipk_semaphore_body *body;
-	u64 cap;
-	u32 shift; /* log2 of the stride */
-	u8 *cells;
+	struct ipk_cells cells;
 };
 
 struct ipk_semaphore {
@@ -125,7 +100,8 @@ struct ipk_semaphore {
 	struct ipk_sem_thread thread[64];
 };
 
-static inline struct ipk_sem_thread *ipk_sem_thread_of(struct ipk_semaphore *sem, const struct ipk_self *me)
+static inline struct ipk_sem_thread *ipk_sem_thread_of(struct ipk_semaphore *sem,
+						       const struct ipk_self *me)
 {
 	return me->tix < IPK_ARRAY_LEN(sem->thread) ? &sem->thread[me->tix] : NULL;
 }
@@ -133,55 +109,21 @@ static inline struct ipk_sem_thread *ipk_sem_thread_of(struct ipk_semaphore *sem
 extern const struct ipk_kind ipk_kind_semaphore;
 extern const struct ipk_op ipk_semaphore_ops[];
 
-/* ---- cells ---------------------------------------------------------------------------------- */
-
-static inline u64 *ipk_sem_cell(const struct ipk_sem_shape *s, u64 i)
-{
-	return (u64 *)(void *)(s->cells + (i << s->shift));
-}
-
-/* Takes the cell for owner (with or without P) if it is free; *ret_val is what it then holds. */
-static inline bool ipk_sem_take(u64 *cell, u64 owner, u64 *ret_val)
-{
-	u64 v = ipk_ld(cell, relaxed);
-
-	while (!(v & (IPK_SEM_OWNER | IPK_SEM_P))) {
-		u64 val = v + (UINT64_C(1) << IPK_SEM_SEQ_SHIFT) + owner;
-
-		/* Acquire: what the last owner did comes before what this one does. */
-		if (ipk_cas(cell, &v, val, acq_rel)) {
-			*ret_val = val;
-			return true;
-		}
-	}
-	return false;
-}
-
-/*
- * Frees the cell if it still holds val. seq_cst: pairs with the fence in ipk_event_arm(); either we
- * see that somebody waits, or he sees the free cell. Release for the next owner.
- */
-static inline bool ipk_sem_free(u64 *cell, u64 val)
-{
-	return ipk_cas(cell, &val, val & ~(IPK_SEM_OWNER | IPK_SEM_P), seq_cst);
-}
-
-/* n permits were freed by ipk_sem_free(). */
+/* n permits were freed by ipk_cell_free(). */
 static inline void ipk_sem_notify(struct ipk_semaphore_body *body, int n)
 {
 	ipk_event_notify_fenced(&body->ev, n);
 	ipk_event_notify_fenced(&body->ev_many, INT32_MAX);
 }
 
-/* ---- semaphore_recover.c ------------------------------------------------------------------------ */
+/* ---- semaphore_recover.c ------------------------------------------------------------------------
+ */
 
 /* -EBADMSG when the body is none. */
 int ipk_sem_bind(struct ipk_obj *obj, struct ipk_sem_shape *ret);
-/* Frees what the dead own. Returns how many; any number may do it at once. */
-int ipk_sem_mend(struct ipk_segment *seg, const struct ipk_sem_shape *s);
 /*
- * Lock held, its last holder died: his cells with P go where he had committed them to, or are freed.
- * Returns how many were freed.
+ * Lock held, its last holder died: his cells with P go where he had committed them to, or are
+ * freed. Returns how many were freed.
  */
 int ipk_sem_settle(const struct ipk_sem_shape *s);
 

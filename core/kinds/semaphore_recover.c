@@ -6,79 +6,39 @@
 int ipk_sem_bind(struct ipk_obj *obj, struct ipk_sem_shape *ret)
 {
 	struct ipk_semaphore_body *body = ipk_at(obj->seg, obj->body, sizeof(*body), IPK_LINE);
-	u64 before = obj->body - obj->off, bytes;
+	u64 before = obj->body - obj->off, bytes, cap;
 
 	if (!body || before > obj->size)
 		return -EBADMSG;
 	ret->body = body;
-	ret->cap = ipk_ld(&body->cap, relaxed);
-	bytes = ipk_sem_bytes(ret->cap);
+	cap = ipk_ld(&body->cap, relaxed);
+	bytes = ipk_sem_bytes(cap);
 	if (!bytes || bytes > obj->size - before ||
-	    ipk_ld(&body->stride, relaxed) != ipk_sem_stride(ret->cap))
+	    ipk_ld(&body->stride, relaxed) != ipk_sem_stride(cap))
 		return -EBADMSG;
-	ret->shift = ipk_sem_shift(ret->cap);
-	ret->cells = (u8 *)body + sizeof(*body);
+	ret->cells = (struct ipk_cells){(u8 *)(body + 1), cap, ipk_sem_shift(cap)};
 	return 0;
 }
 
-/* ---- after a death ----------------------------------------------------------------------------- */
-
-/* Who was found alive a moment ago is not asked about again; who is dead is, for each cell. */
-struct known_alive {
-	u64 map[(IPK_SLOTS_MAX + 63) / 64];
-};
-
-static bool owner_gone(struct ipk_segment *seg, u32 slot, struct known_alive *known)
-{
-	struct ipk_participant *p;
-	bool ask = true;
-
-	if (slot < IPK_SLOTS_MAX && (known->map[slot / 64] >> slot % 64 & 1))
-		return false;
-	p = ipk_slot_page(seg, slot);
-	/* A thread's live word tells of its death; who has none has only his byte. */
-	if (p && IPK_CLAIM_STATE(ipk_ld(&p->claim, acquire)) == IPK_CLAIM_LIVE)
-		ask = ipk_ld(&p->live, relaxed) == 0;
-	if (ipk_dead(seg, slot, ask))
-		return true;
-	if (slot < IPK_SLOTS_MAX)
-		known->map[slot / 64] |= UINT64_C(1) << slot % 64;
-	return false;
-}
-
-int ipk_sem_mend(struct ipk_segment *seg, const struct ipk_sem_shape *s)
-{
-	struct known_alive known = { { 0 } };
-	int n = 0;
-
-	for (u64 i = 0; i < s->cap; i++) {
-		u64 *cell = ipk_sem_cell(s, i);
-		u64 v = ipk_ld(cell, acquire); /* the word before the liveness of its owner */
-		u64 owner = ipk_sem_owner(v);
-
-		if (!owner || owner == IPK_SEM_NOBODY || v & IPK_SEM_P)
-			continue;
-		if (owner_gone(seg, (u32)owner - 1, &known))
-			n += ipk_sem_free(cell, v);
-	}
-	return n;
-}
+/* ---- after a death -----------------------------------------------------------------------------
+ */
 
 int ipk_sem_settle(const struct ipk_sem_shape *s)
 {
-	u64 pend = ipk_ld(&s->body->pend, acquire); /* pairs with its release: then all cells were there */
+	u64 pend = ipk_ld(&s->body->pend,
+			  acquire); /* pairs with its release: then all cells were there */
 	int n = 0;
 
-	for (u64 i = 0; i < s->cap; i++) {
-		u64 *cell = ipk_sem_cell(s, i);
+	for (u64 i = 0; i < s->cells.cap; i++) {
+		u64 *cell = ipk_cell(&s->cells, i);
 		u64 v = ipk_ld(cell, relaxed);
 
-		if (!(v & IPK_SEM_P))
+		if (!(v & IPK_CELL_P))
 			continue;
 		if (pend)
-			ipk_cas(cell, &v, (v & ~IPK_SEM_P) | IPK_SEM_NOBODY, acq_rel);
+			ipk_cas(cell, &v, (v & ~IPK_CELL_P) | IPK_CELL_NOBODY, acq_rel);
 		else
-			n += ipk_sem_free(cell, v);
+			n += ipk_cell_free(cell, v);
 	}
 	ipk_st(&s->body->pend, UINT64_C(0), release);
 	return n;
@@ -113,7 +73,7 @@ int ipk_semaphore_recover(struct ipk_obj *obj)
 		if (r >= 0)
 			ipk_unlock(me, &s.body->lock);
 	}
-	n += ipk_sem_mend(obj->seg, &s);
+	n += ipk_cells_mend(obj->seg, &s.cells);
 	if (n)
 		ipk_sem_notify(s.body, n);
 	return 0;

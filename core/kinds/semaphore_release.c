@@ -5,35 +5,18 @@
 #include "kinds/semaphore.h"
 #include "segment/registry.h"
 
-/* Cell i was freed by ipk_sem_free(). */
+/* Cell i was freed by ipk_cell_free(). */
 static void give_back(struct ipk_semaphore *sem, u64 i)
 {
 	ipk_st(&sem->mine[i].val, UINT64_C(0), relaxed);
-	if (sem->s.cap > IPK_SEM_APART)
+	if (sem->s.cells.cap > IPK_SEM_APART)
 		ipk_st(&sem->s.body->hint, (u32)i, relaxed);
 	ipk_sem_notify(sem->s.body, 1);
 }
 
-/*
- * Frees the cell if it holds val and its owner is a thread of this process, or one that ended and left
- * its permits to it; *ret_self is whose. The mutex keeps him from going meanwhile, and afterwards what
- * he holds does, until ipk_hold_put().
- */
 static bool free_of_process(struct ipk_semaphore *sem, u64 i, u64 val, struct ipk_self **ret_self)
 {
-	struct ipk_segment *seg = sem->obj.seg;
-	struct ipk_self *self;
-	bool freed = false;
-
-	pthread_mutex_lock(&seg->mutex);
-	for (self = seg->selves; self; self = self->next)
-		if ((u64)self->slot + 1 == ipk_sem_owner(val))
-			break;
-	if (self)
-		freed = ipk_sem_free(ipk_sem_cell(&sem->s, i), val);
-	pthread_mutex_unlock(&seg->mutex);
-	*ret_self = self;
-	return freed;
+	return ipk_cell_free_of_process(sem->obj.seg, ipk_cell(&sem->s.cells, i), val, ret_self);
 }
 
 void ipk_semaphore_close(struct ipk_semaphore *sem)
@@ -42,7 +25,7 @@ void ipk_semaphore_close(struct ipk_semaphore *sem)
 
 	if (!sem)
 		return;
-	for (u64 i = 0; sem->mine && i < sem->s.cap; i++) {
+	for (u64 i = 0; sem->mine && i < sem->s.cells.cap; i++) {
 		u64 val = ipk_ld(&sem->mine[i].val, relaxed);
 
 		/* A child of fork() has its parent's record, and none of its permits. */
@@ -65,8 +48,8 @@ static inline bool release_top(struct ipk_semaphore *sem, struct ipk_self *me,
 
 	/* Below itself: it was given back by another thread and acquired once more. */
 	t->top = below == i + 1 ? 0 : (u32)below;
-	if (ipk_unlikely(ipk_sem_owner(val) != (u64)me->slot + 1) ||
-	    !ipk_sem_free(ipk_sem_cell(&sem->s, i), val))
+	if (ipk_unlikely(ipk_cell_owner(val) != (u64)me->slot + 1) ||
+	    !ipk_cell_free(ipk_cell(&sem->s.cells, i), val))
 		return false;
 	t->home = (u32)i;
 	give_back(sem, i);
@@ -78,14 +61,15 @@ static bool release_own(struct ipk_semaphore *sem, struct ipk_self *me)
 	struct ipk_sem_thread *t = ipk_sem_thread_of(sem, me);
 	u64 i;
 
-	for (i = 0; t && t->top && i < sem->s.cap; i++)
+	for (i = 0; t && t->top && i < sem->s.cells.cap; i++)
 		if (release_top(sem, me, t))
 			return true;
 	/* Acquired through another handle, or by a thread beyond those that are remembered. */
-	for (i = 0; i < sem->s.cap; i++) {
-		u64 val = ipk_ld(ipk_sem_cell(&sem->s, i), relaxed);
+	for (i = 0; i < sem->s.cells.cap; i++) {
+		u64 val = ipk_ld(ipk_cell(&sem->s.cells, i), relaxed);
 
-		if (ipk_sem_owner(val) == (u64)me->slot + 1 && ipk_sem_free(ipk_sem_cell(&sem->s, i), val)) {
+		if (ipk_cell_owner(val) == (u64)me->slot + 1 &&
+		    ipk_cell_free(ipk_cell(&sem->s.cells, i), val)) {
 			give_back(sem, i);
 			return true;
 		}
@@ -98,11 +82,11 @@ static bool release_of_process(struct ipk_semaphore *sem)
 {
 	struct ipk_self *self;
 
-	for (u64 i = 0; i < sem->s.cap; i++) {
-		u64 val = ipk_ld(ipk_sem_cell(&sem->s, i), relaxed);
-		u64 owner = ipk_sem_owner(val);
+	for (u64 i = 0; i < sem->s.cells.cap; i++) {
+		u64 val = ipk_ld(ipk_cell(&sem->s.cells, i), relaxed);
+		u64 owner = ipk_cell_owner(val);
 
-		if (owner && owner != IPK_SEM_NOBODY && !(val & IPK_SEM_P) &&
+		if (owner && owner != IPK_CELL_NOBODY && !(val & IPK_CELL_P) &&
 		    free_of_process(sem, i, val, &self)) {
 			give_back(sem, i);
 			ipk_hold_put(self);
@@ -114,10 +98,11 @@ static bool release_of_process(struct ipk_semaphore *sem)
 
 static bool release_of_nobody(struct ipk_semaphore *sem)
 {
-	for (u64 i = 0; i < sem->s.cap; i++) {
-		u64 val = ipk_ld(ipk_sem_cell(&sem->s, i), relaxed);
+	for (u64 i = 0; i < sem->s.cells.cap; i++) {
+		u64 val = ipk_ld(ipk_cell(&sem->s.cells, i), relaxed);
 
-		if (ipk_sem_owner(val) == IPK_SEM_NOBODY && ipk_sem_free(ipk_sem_cell(&sem->s, i), val)) {
+		if (ipk_cell_owner(val) == IPK_CELL_NOBODY &&
+		    ipk_cell_free(ipk_cell(&sem->s.cells, i), val)) {
 			give_back(sem, i);
 			return true;
 		}

@@ -367,7 +367,7 @@ static void a_damaged_semaphore_is_refused_and_found(void **state)
 {
 	struct ipk_semaphore *sem = make(100, 50), *other;
 	struct ipk_semaphore_body good, *body = sem->s.body;
-	u64 *cell = ipk_sem_cell(&sem->s, 99), old = *cell, n;
+	u64 *cell = ipk_cell(&sem->s.cells, 99), old = *cell, n;
 	struct look l;
 
 	(void)state;
@@ -392,7 +392,7 @@ static void a_damaged_semaphore_is_refused_and_found(void **state)
 	assert_int_equal(findings_of("s", "x").n, 1);
 	*cell = 1001; /* nobody there */
 	assert_int_equal(findings_of("s", "x").n, 1);
-	*cell = IPK_SEM_P;
+	*cell = IPK_CELL_P;
 	assert_int_equal(findings_of("s", "x").n, 1);
 	*cell = old;
 	body->hint = UINT32_MAX;

@@ -396,14 +396,14 @@ static void die_between_several(void *arg)
 	must(sem);
 	me = ipk_use(&sem->obj, &r);
 	must(me && ipk_lock(me, &sem->s.body->lock, IPK_FOREVER) == 0);
-	owner = IPK_SEM_P | (u64)(me->slot + 1);
+	owner = IPK_CELL_P | (u64)(me->slot + 1);
 	for (u64 i = 0; i < s->n; i++)
-		must(ipk_sem_take(ipk_sem_cell(&sem->s, i), owner, &val));
+		must(ipk_cell_take(ipk_cell(&sem->s.cells, i), owner, &val));
 	if (s->commit) {
 		ipk_st(&sem->s.body->pend, UINT64_C(1), seq_cst);
-		val = ipk_ld(ipk_sem_cell(&sem->s, 1), seq_cst);
-		ipk_st(ipk_sem_cell(&sem->s, 1),
-		       (val & ~(IPK_SEM_OWNER | IPK_SEM_P)) | IPK_SEM_NOBODY, seq_cst);
+		val = ipk_ld(ipk_cell(&sem->s.cells, 1), seq_cst);
+		ipk_st(ipk_cell(&sem->s.cells, 1),
+		       (val & ~(IPK_CELL_OWNER | IPK_CELL_P)) | IPK_CELL_NOBODY, seq_cst);
 	}
 	raise(SIGKILL);
 }

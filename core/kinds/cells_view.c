@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: MIT */
+/* Cells read without trust: how many are taken, who has them, what cannot be. */
+#include <stdlib.h>
+
+#include "kinds/cells.h"
+
+#define CHUNK_WORDS 1024u
+
+/* Chunks begin at multiples of a line on both sides, so words stay whole. */
+int ipk_cells_each(const struct ipk_object_view *o, const struct ipk_cells_at *at,
+		   int (*fn)(void *arg, u64 i, u64 cell), void *arg)
+{
+	u64 step = CHUNK_WORDS * 8 / at->stride, n, i, k;
+	_Alignas(IPK_LINE) u64 words[CHUNK_WORDS];
+	int r = 0;
+
+	for (i = 0; !r && i < at->cap; i += n) {
+		n = at->cap - i < step ? at->cap - i : step;
+		r = ipk_view_read(o->view, at->off + i * at->stride, words, n * at->stride);
+		for (k = 0; !r && k < n; k++)
+			r = fn(arg, i + k, words[k * at->stride / 8]);
+	}
+	return r;
+}
+
+static int count_cell(void *arg, u64 i, u64 cell)
+{
+	struct ipk_cells_count *c = arg;
+
+	(void)i;
+	c->free += ipk_cell_is_free(cell);
+	c->nobody += ipk_cell_owner(cell) == IPK_CELL_NOBODY;
+	c->taken += ipk_cell_taken(cell);
+	return 0;
+}
+
+int ipk_cells_count(const struct ipk_object_view *o, const struct ipk_cells_at *at,
+		    struct ipk_cells_count *ret)
+{
+	*ret = (struct ipk_cells_count){0};
+	return ipk_cells_each(o, at, count_cell, ret);
+}
+
+static int count_owner(void *arg, u64 i, u64 cell)
+{
+	u64 *held = arg;
+
+	(void)i;
+	held[ipk_cell_owner(cell)]++;
+	return 0;
+}
+
+static const char *role_of(const struct ipk_object_view *o, u32 slot)
+{
+	struct ipk_participant_info p;
+
+	if (ipk_view_participant(o->view, slot, &p) == 0 && strcmp(p.role, "holder") == 0)
+		return "holder";
+	return "owner";
+}
+
+int ipk_cells_holders(const struct ipk_object_view *o, const struct ipk_cells_at *at,
+		      const char *role, ipk_holder_fn *fn, void *arg)
+{
+	u64 *held = calloc(IPK_CELL_OWNER + 1, sizeof(*held));
+	int r;
+
+	if (!held)
+		return -ENOMEM;
+	r = ipk_cells_each(o, at, count_owner, held);
+	for (u32 slot = 0; !r && slot < IPK_SLOTS_MAX; slot++)
+		if (held[slot + 1])
+			r = fn(arg, slot, role ? role : role_of(o, slot), held[slot + 1]);
+	if (!r && held[IPK_CELL_NOBODY])
+		r = fn(arg, IPK_SLOT_NONE, "nobody", held[IPK_CELL_NOBODY]);
+	free(held);
+	return r;
+}
+
+struct check {
+	const struct ipk_object_view *o;
+	const struct ipk_cells_at *at;
+	const char *what;
+	struct ipk_checker *c;
+};
+
+/* A finding only if the cell has stayed as it was: else its owner left meanwhile, as owners do. */
+static int check_cell(void *arg, u64 i, u64 cell)
+{
+	struct check *k = arg;
+	u64 owner = ipk_cell_owner(cell), again;
+	struct ipk_participant_info p;
+	int r;
+
+	if (ipk_cell_is_free(cell) || (owner == IPK_CELL_NOBODY && !(cell & IPK_CELL_P)))
+		return 0;
+	r = owner && owner <= IPK_SLOTS_MAX ? ipk_view_participant(k->o->view, (u32)owner - 1, &p)
+					    : -ENOENT;
+	if (r == 0)
+		return 0;
+	if (r != -ENOENT)
+		return r;
+	r = ipk_view_u64(k->o->view, k->at->off + i * k->at->stride, &again);
+	if (!r && again == cell)
+		k->c->finding(k->c, "%s %llu is taken by participant %llu, who does not exist",
+			      k->what, (unsigned long long)i, (unsigned long long)owner - 1);
+	return r;
+}
+
+int ipk_cells_check(const struct ipk_object_view *o, const struct ipk_cells_at *at,
+		    const char *what, struct ipk_checker *c)
+{
+	struct check k = {.o = o, .at = at, .what = what, .c = c};
+
+	return ipk_cells_each(o, at, check_cell, &k);
+}
