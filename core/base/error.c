@@ -62,6 +62,7 @@ static const struct {
 	{EOPNOTSUPP, "not supported here"},
 	{ENODEV, "not supported here"},
 	{ENOSYS, "not supported by this kernel"},
+	{ENOLCK, "file locks (F_OFD_SETLK) are refused here: allow fcntl() in the seccomp filter, or take Linux 3.15 or newer"},
 	{EFBIG, "file too large"},
 	{EBUSY, "busy"},
 	{EBADF, "bad descriptor"},

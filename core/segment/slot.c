@@ -52,6 +52,22 @@ void ipk_byte_unlock(struct ipk_segment *seg, u32 slot)
 	fcntl(seg->fd, F_OFD_SETLK, &fl);
 }
 
+/* Refused by a seccomp filter, a kernel without such locks, or a file system that has none. */
+static int lock_error(int error)
+{
+	switch (error) {
+	case EACCES:
+	case EAGAIN:
+		return -EAGAIN;
+	case EPERM:
+	case EINVAL:
+	case ENOSYS:
+		return -ENOLCK;
+	default:
+		return -error;
+	}
+}
+
 int ipk_byte_lock(struct ipk_segment *seg, u32 slot, int cmd)
 {
 	struct flock fl = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = slot, .l_len = 1};
@@ -59,7 +75,7 @@ int ipk_byte_lock(struct ipk_segment *seg, u32 slot, int cmd)
 	while (fcntl(seg->fd, cmd, &fl) != 0) {
 		if (errno == EINTR)
 			continue;
-		return errno == EACCES ? -EAGAIN : -errno;
+		return lock_error(errno);
 	}
 	ipk_or(&seg->own[slot / 64], UINT64_C(1) << slot % 64, acq_rel);
 	return 0;
@@ -106,7 +122,7 @@ static int byte_set(int fd, u32 slot, short type)
 
 	if (fcntl(fd, F_OFD_SETLK, &fl) == 0)
 		return 0;
-	return errno == EACCES || errno == EINTR ? -EAGAIN : -errno;
+	return errno == EINTR ? -EAGAIN : lock_error(errno);
 }
 
 /*

@@ -336,3 +336,45 @@ b' ipcctl peek S/r -n 9
 	IPK_DIR=$mounted prints a ipcctl pop S/q
 	IPK_DIR=$mounted ipcctl fsck S
 }
+
+# refused CALL ARGUMENT ERRNO COMMAND...: runs it where a filter refuses the system call with that second argument (-1: any)
+refused() {
+	python3 -c '
+import ctypes, os, struct, sys
+nr, arg, error = (int(a) for a in sys.argv[1:4])
+word = lambda code, jt, jf, k: struct.pack("HBBI", code, jt, jf, k & 0xffffffff)
+second = [word(0x20, 0, 0, 24), word(0x15, 0, 1, arg)] if arg >= 0 else []
+code = [word(0x20, 0, 0, 0), word(0x15, 0, len(second) + 1, nr)] + second
+code += [word(6, 0, 0, 0x50000 | error), word(6, 0, 0, 0x7fff0000)]
+text = ctypes.create_string_buffer(b"".join(code))
+class Program(ctypes.Structure):
+    _fields_ = [("len", ctypes.c_ushort), ("filter", ctypes.c_void_p)]
+prctl = ctypes.CDLL(None).prctl
+if prctl(38, 1, 0, 0, 0) or prctl(22, 2, ctypes.byref(Program(len(code), ctypes.addressof(text))), 0, 0):
+    sys.exit(77)
+os.execvp(sys.argv[4], sys.argv[4:])
+' "$@"
+}
+
+@test "where file locks are refused nobody takes part unseen, and a line says why" {
+	[ "$(uname -m)" = x86_64 ] || skip "the numbers of the system calls are those of x86-64"
+	ipcctl new -P S/q queue
+	ipcctl push S/q a
+	for error in 1 22 38; do
+		fails 11 refused 72 37 "$error" ipcctl pop S/q
+		[[ $line == *'S: file locks (F_OFD_SETLK) are refused here'* ]]
+	done
+	[ "$(refused 72 37 1 ipcctl peek S/q)" = a ]
+}
+
+@test "where futex_waitv is refused waiting ends all the same" {
+	[ "$(uname -m)" = x86_64 ] || skip "the numbers of the system calls are those of x86-64"
+	ipcctl new -P S/q queue
+	for error in 1 38; do
+		background refused 449 -1 "$error" ipcctl pop S/q
+		until_true eval 'ipcctl who S/q | grep -q waiter'
+		ipcctl push S/q "$error"
+		ends "$pid" 0
+		[ "$(cat out)" = "$error" ]
+	done
+}
