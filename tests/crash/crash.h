@@ -4,13 +4,15 @@
  * and a survivor must find everything in order.
  *
  *   world.c   a scenario: a segment in a known state, the operations of a kind, what they do
+ *   calls.c   C functions that no verb calls
+ *   dump.c    what a segment holds, as text
  *   step.c    runs one operation in a victim under ptrace and hands out each image it leaves
  *   survive.c lets a survivor into an image: sweep, fsck, every operation, compared with a run
  *             in which nobody died
  *   main.c    the loops and the table
  *
- * The oracle is differential and knows no kind: an operation over n inputs may have taken effect for
- * any prefix 0..n of them (n = 1: wholly or not at all). For each prefix a clean run gives the
+ * The oracle is differential and knows no kind: an operation over n inputs may have taken effect
+ * for any prefix 0..n of them (n = 1: wholly or not at all). For each prefix a clean run gives the
  * expected contents, and the expected answer of every operation tried next. A recovered image must
  * equal one of these, in contents and in every answer.
  */
@@ -34,20 +36,36 @@
 struct world {
 	const struct ipk_kind *kind; /* NULL: the segment's own operations */
 	const char *label;
-	const char *type; /* --type, or NULL */
-	const char *cap; /* --cap, or NULL */
+	const char *type;     /* --type, or NULL */
+	const char *cap;      /* --cap, or NULL */
 	const char *value[4]; /* texts of the element type */
+	bool again;           /* of a kind that has been looked at with another type */
 };
 
 enum fill { FILL_EMPTY, FILL_SOME, FILL_FULL, FILL_WRAPPED, FILLS };
 extern const char *const fill_name[FILLS];
 
-/* One operation as it is tried: a verb of the kind, or one of the segment's own. */
+/*
+ * C functions in turn on the kind's handle: what a verb does not do, since the thread that called
+ * keeps what it got. Whoever ran some of them dies.
+ */
+struct calls {
+	const char *kind, *name;
+	unsigned n;
+	int (*run)(void *handle, unsigned from,
+		   unsigned to); /* those from..to-1; what the first said */
+};
+extern const struct calls calls[]; /* ends with kind NULL */
+
+/* One operation as it is tried: a verb of the kind, one of the segment's own, or C functions. */
 struct trial {
 	char name[48];
 	const struct ipk_op *op; /* or NULL */
 	int (*own)(const struct world *w, struct ipk_segment *seg, void *handle);
-	unsigned inputs; /* values it takes, or items it asks for; 1..MAX_INPUTS */
+	const struct calls *calls;
+	const char *key; /* instead of the usual one */
+	bool hold;       /* as if for a command */
+	unsigned inputs; /* values it takes, items it asks for, functions; 1..MAX_INPUTS */
 };
 
 /* What one run answered and left. */
@@ -60,11 +78,15 @@ struct answer {
 unsigned world_trials(const struct world *w, struct trial trials[MAX_OPS]);
 /* Does the kind take this option at creation? */
 bool world_has_param(const struct ipk_kind *kind, const char *name);
-/* Creates segment and object at $IPK_DIR/name in the given state. 0, 1 if the state has no meaning. */
+/* How many of enum fill have a meaning. */
+unsigned world_states(const struct world *w);
+/* Creates segment and object at $IPK_DIR/name in the given state. 0, 1 if the state has no meaning.
+ */
 int world_create(const struct world *w, enum fill fill, const char *name);
-/* Runs a trial on an attached handle with only the first n inputs. */
+/* Runs a trial on an attached handle with only the first n inputs; timeout as in struct ipk_call.
+ */
 int world_run(const struct world *w, const struct trial *t, unsigned n, struct ipk_segment *seg,
-	      void *handle, struct answer *ret);
+	      void *handle, i64 timeout, struct answer *ret);
 /* Contents of the whole segment as text: every object, its items and value; positions left out. */
 int world_dump(const char *name, struct ipk_buf *out);
 int world_attach(const struct world *w, struct ipk_segment *seg, void **ret_handle);
@@ -106,8 +128,8 @@ struct victim {
 int step_all(struct victim *v, struct images *ret);
 
 /*
- * What may be found: the first tk inputs of trial t took effect and, with a second trial u, the first
- * ul of its own, in either order.
+ * What may be found: the first tk inputs of trial t took effect and, with a second trial u, the
+ * first ul of its own, in either order.
  */
 struct outcome {
 	unsigned tk, ul;

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * crash [-l] [-k KIND] [-o OP]: steps through every operation of every kind.
+ * crash [-lx] [-k KIND] [-o OP] [-t TYPE] [-s STATE]: steps through every operation of every kind.
  * Prints TAP: one test for each operation in each state, with instructions, images and seconds.
  *   -l  all images, all states, all values; else a selection that ends within minutes
+ *   -x  ends with the first failure
+ *   TYPE is a label in shapes[] below, STATE one of fill_name[]
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -13,7 +15,8 @@
 #include "crash.h"
 
 const char *crash_dir;
-static bool whole;
+static bool whole, at_first; /* -l -x */
+static const char *only_kind, *only_op, *only_type, *only_state;
 static unsigned tests, failures;
 static uint64_t total_instructions, total_images, total_recoveries, total_pairs;
 
@@ -25,7 +28,7 @@ static double seconds(void)
 	return (double)ts.tv_sec + 1e-9 * (double)ts.tv_nsec;
 }
 
-/* ---- victims ------------------------------------------------------------------------------------ */
+/* ---- victims --------------------------------------------------------------------------------- */
 
 static int setup_attached(struct victim *v)
 {
@@ -38,7 +41,7 @@ static int run_trial(struct victim *v)
 {
 	struct answer a = {0};
 
-	world_run(v->world, v->trial, v->trial->inputs, v->seg, v->handle, &a);
+	world_run(v->world, v->trial, v->trial->inputs, v->seg, v->handle, 0, &a);
 	return a.r;
 }
 
@@ -58,7 +61,7 @@ static int run_recovery(struct victim *v)
 	return r;
 }
 
-/* ---- one operation in one state ------------------------------------------------------------------- */
+/* ---- one operation in one state -------------------------------------------------------------- */
 
 struct job {
 	const struct world *w;
@@ -91,8 +94,11 @@ static void check_image(struct job *j, const struct image *image, const char *wh
 /* Kills the recoverer at each of its own instructions; what it left must be recovered as well. */
 static void check_recovery(struct job *j, const struct image *image)
 {
-	struct victim v = {.setup = setup_nothing, .run = run_recovery, .name = "s",
-			   .world = j->w, .trial = j->t};
+	struct victim v = {.setup = setup_nothing,
+			   .run = run_recovery,
+			   .name = "s",
+			   .world = j->w,
+			   .trial = j->t};
 	struct images second = {0};
 	size_t step;
 
@@ -119,18 +125,21 @@ static void check_pairs(struct job *j, const struct image *image, const struct t
 
 	expect(j->w, &j->start, j->t, u, j->trials, 0, e);
 	for (unsigned i = 0; i < 400; i = whole ? i + 1 : 3 * i + 1) {
-		struct known known = {.tk_min = image->done ? j->t->inputs : 0, .ul_min = u->inputs};
+		struct known known = {.tk_min = image->done ? j->t->inputs : 0,
+				      .ul_min = u->inputs};
 		struct answer second = {0};
 		struct image left = {0};
 		char why[1500], what[120];
 		int r = pair_run(j->w, image, u, i, &second, &left, why, sizeof(why));
 
-		/* Beside a living victim that holds something it may answer "held" and do nothing. */
+		/* Beside a living victim that holds something it may answer "held" and do nothing.
+		 */
 		if (second.r == -EAGAIN)
 			known.ul_min = 0;
 		else
 			known.second = &second;
-		snprintf(what, sizeof(what), "%s paused at its change %u beside the dead", u->name, i);
+		snprintf(what, sizeof(what), "%s paused at its change %u beside the dead", u->name,
+			 i);
 		if (r < 0)
 			blame(j, what, why);
 		else if (survive(j->w, &left, e, &known, j->trials, 0, why, sizeof(why)) != 0)
@@ -143,6 +152,21 @@ static void check_pairs(struct job *j, const struct image *image, const struct t
 	}
 	expected_free(e, 0);
 	free(e);
+}
+
+static double started;
+
+static void finish(void)
+{
+	ipk_segment_remove("s", NULL);
+	printf("1..%u\n", tests);
+	printf("# %llu instructions, %llu images, %llu recoveries killed in turn, %llu pairs, %u "
+	       "failures, "
+	       "%.0f s\n",
+	       (unsigned long long)total_instructions, (unsigned long long)total_images,
+	       (unsigned long long)total_recoveries, (unsigned long long)total_pairs, failures,
+	       seconds() - started);
+	exit(failures || !tests);
 }
 
 static void report(struct job *j, const struct images *all, double start)
@@ -161,7 +185,10 @@ static void report(struct job *j, const struct images *all, double start)
 
 static void run_job(struct job *j)
 {
-	struct victim v = {.setup = setup_attached, .run = run_trial, .name = "s", .world = j->w,
+	struct victim v = {.setup = setup_attached,
+			   .run = run_trial,
+			   .name = "s",
+			   .world = j->w,
 			   .trial = j->t};
 	struct images all = {0};
 	double start = seconds();
@@ -200,7 +227,16 @@ static void run_job(struct job *j)
 	images_free(&all);
 }
 
-static void run_world(const struct world *w, const char *only_op)
+static enum fill quick_fill(const struct world *w, const struct trial *t, unsigned i)
+{
+	unsigned states = world_states(w);
+
+	if (t->calls)
+		return states > FILL_SOME ? FILL_SOME : FILL_EMPTY;
+	return i % states;
+}
+
+static void run_world(const struct world *w)
 {
 	struct trial trials[MAX_OPS];
 	unsigned n = world_trials(w, trials);
@@ -208,6 +244,8 @@ static void run_world(const struct world *w, const char *only_op)
 	for (enum fill fill = 0; fill < FILLS; fill++) {
 		struct job j = {.w = w, .fill = fill, .trials = trials, .ntrials = n};
 
+		if (only_state && strcmp(only_state, fill_name[fill]) != 0)
+			continue;
 		if (world_create(w, fill, "s") != 0)
 			continue;
 		image_read("s", &j.start);
@@ -215,18 +253,21 @@ static void run_world(const struct world *w, const char *only_op)
 			if (only_op && strcmp(only_op, trials[i].name) != 0)
 				continue;
 			/* The quick run takes each operation in one of the states. */
-			if (!whole && !only_op && (i + fill) % 4 != 0)
+			if (!whole && !only_op &&
+			    (fill != quick_fill(w, &trials[i], i) || (w->again && trials[i].own)))
 				continue;
 			j.t = &trials[i];
 			j.bad = 0;
 			j.number = i;
 			run_job(&j);
+			if (at_first && failures)
+				finish();
 		}
 		image_free(&j.start);
 	}
 }
 
-/* ---- the worlds of each kind ---------------------------------------------------------------------- */
+/* ---- the worlds of each kind ----------------------------------------------------------------- */
 
 static char long_value[4][3200];
 
@@ -234,10 +275,12 @@ static char long_value[4][3200];
 static const struct world shapes[] = {
 	{.label = "default"},
 	{.label = "str", .type = "str", .value = {"a", "bb", "ccc", ""}},
-	{.label = "long str", .type = "str",
+	{.label = "long str",
+	 .type = "str",
 	 .value = {long_value[0], long_value[1], long_value[2], long_value[3]}},
 	{.label = "u64", .type = "u64", .value = {"1", "2", "3", "4"}},
-	{.label = "struct", .type = "{u32 id; f64 px; str:8 sym}",
+	{.label = "struct",
+	 .type = "{u32 id; f64 px; str:8 sym}",
 	 .value = {"{\"id\":1,\"px\":1.5,\"sym\":\"A\"}", "{\"id\":2,\"px\":2.5,\"sym\":\"BB\"}",
 		   "{\"id\":3,\"px\":3.5,\"sym\":\"C\"}", "{\"id\":4,\"px\":4.5,\"sym\":\"D\"}"}},
 };
@@ -254,14 +297,17 @@ static bool takes(const struct world *w)
 	ipk_segment_remove("t", NULL);
 	if (ipk_segment_create("t", &options, &seg, NULL) != 0)
 		return false;
-	r = ipk_object_new(seg, "x", w->kind->name, param, 1 + world_has_param(w->kind, "cap"), NULL);
+	r = ipk_object_new(seg, "x", w->kind->name, param, 1 + world_has_param(w->kind, "cap"),
+			   NULL);
 	ipk_segment_close(seg);
 	ipk_segment_remove("t", NULL);
 	return r == 0;
 }
 
-static void run_kind(const struct ipk_kind *kind, const char *only_op)
+static void run_kind(const struct ipk_kind *kind)
 {
+	bool tried = false, another = false; /* a type; one beside the default */
+
 	for (unsigned i = 0; i < IPK_ARRAY_LEN(shapes); i++) {
 		struct world w = shapes[i];
 		char label[80];
@@ -269,7 +315,8 @@ static void run_kind(const struct ipk_kind *kind, const char *only_op)
 		w.kind = kind;
 		w.cap = "8";
 		if (!w.type) {
-			/* The default type alone, with values that numbers and strings both read. */
+			/* The default type alone, with values that numbers and strings both read.
+			 */
 			if (!kind->type || strcmp(kind->type, "str") == 0)
 				continue;
 			w.type = kind->type;
@@ -278,34 +325,54 @@ static void run_kind(const struct ipk_kind *kind, const char *only_op)
 		} else if (!kind->type) {
 			continue;
 		}
+		if (only_type ? strcmp(only_type, w.label) != 0
+			      : !whole && i > 0 && (another || i == 1 || i == 3))
+			continue;
 		if (!takes(&w))
 			continue;
-		if (!whole && i > 0 && i != 2)
-			continue;
+		w.again = tried;
+		tried = true;
+		another |= i > 0;
 		snprintf(label, sizeof(label), "%s of %s", kind->name, w.label);
 		w.label = label;
-		run_world(&w, only_op);
+		run_world(&w);
 	}
 	if (!kind->type) {
-		struct world w = {.kind = kind, .label = kind->name, .cap = "8", .value = {"1", "2", "3"}};
+		struct world w = {
+			.kind = kind, .label = kind->name, .cap = "8", .value = {"1", "2", "3"}};
 
-		run_world(&w, only_op);
+		run_world(&w);
 	}
 }
 
 int main(int argc, char **argv)
 {
 	static const struct world segment = {.label = "segment", .cap = "4"};
-	const char *only_kind = NULL, *only_op = NULL;
-	double start = seconds();
 	int c;
 
-	while ((c = getopt(argc, argv, "lk:o:")) != -1) {
+	started = seconds();
+	while ((c = getopt(argc, argv, "lxk:o:t:s:")) != -1) {
 		switch (c) {
-		case 'l': whole = true; break;
-		case 'k': only_kind = optarg; break;
-		case 'o': only_op = optarg; break;
-		default: return 2;
+		case 'l':
+			whole = true;
+			break;
+		case 'x':
+			at_first = true;
+			break;
+		case 't':
+			only_type = optarg;
+			break;
+		case 's':
+			only_state = optarg;
+			break;
+		case 'k':
+			only_kind = optarg;
+			break;
+		case 'o':
+			only_op = optarg;
+			break;
+		default:
+			return 2;
 		}
 	}
 	crash_dir = getenv("IPK_DIR");
@@ -316,16 +383,9 @@ int main(int argc, char **argv)
 	for (unsigned i = 0; i < 4; i++)
 		memset(long_value[i], 'a' + (int)i, (size_t[]){60, 300, 3100, 41}[i]);
 	if (!only_kind || strcmp(only_kind, "segment") == 0)
-		run_world(&segment, only_op);
+		run_world(&segment);
 	for (unsigned i = 0; ipk_kinds[i]; i++)
 		if (!only_kind || strcmp(only_kind, ipk_kinds[i]->name) == 0)
-			run_kind(ipk_kinds[i], only_op);
-	ipk_segment_remove("s", NULL);
-	printf("1..%u\n", tests);
-	printf("# %llu instructions, %llu images, %llu recoveries killed in turn, %llu pairs, %u failures, "
-	       "%.0f s\n",
-	       (unsigned long long)total_instructions, (unsigned long long)total_images,
-	       (unsigned long long)total_recoveries, (unsigned long long)total_pairs, failures,
-	       seconds() - start);
-	return failures ? 1 : 0;
+			run_kind(ipk_kinds[i]);
+	finish();
 }

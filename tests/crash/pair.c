@@ -17,7 +17,7 @@ struct board {
 	volatile int state; /* 1 running, 2 done */
 	int r;
 	size_t len;
-	char out[2048];
+	char out[65536];
 };
 
 static void second(const struct world *w, const struct trial *u, struct board *board)
@@ -33,7 +33,7 @@ static void second(const struct world *w, const struct trial *u, struct board *b
 		_exit(98);
 	raise(SIGSTOP);
 	board->state = 1;
-	world_run(w, u, u->inputs, seg, handle, &a);
+	world_run(w, u, u->inputs, seg, handle, 0, &a);
 	board->r = a.r;
 	board->len = a.out.len < sizeof(board->out) ? a.out.len : sizeof(board->out);
 	if (board->len)
@@ -75,10 +75,13 @@ static void victim_lives(struct victim_file *f, const struct image *image)
 	h = (struct ipk_header *)f->p;
 	for (u64 slot = 0; slot < h->nslots; slot++) {
 		struct ipk_participant *p = page_of(f, slot);
-		struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = (off_t)slot,
+		struct flock lock = {.l_type = F_WRLCK,
+				     .l_whence = SEEK_SET,
+				     .l_start = (off_t)slot,
 				     .l_len = 1};
 
-		if (p && (p->claim & 0xff) != IPK_CLAIM_FREE && fcntl(f->fd, F_OFD_SETLK, &lock) != 0)
+		if (p && (p->claim & 0xff) != IPK_CLAIM_FREE &&
+		    fcntl(f->fd, F_OFD_SETLK, &lock) != 0)
 			abort();
 	}
 }
@@ -107,9 +110,9 @@ static void on_alarm(int sig)
 }
 
 /*
- * One instruction; false when the process is blocked in a system call. The limit is shorter than any
- * sleep of the library, which looks again by itself now and then. (A slow machine may be taken for a
- * sleeper: then the victim dies a little earlier.)
+ * One instruction; false when the process is blocked in a system call. The limit is shorter than
+ * any sleep of the library, which looks again by itself now and then. (A slow machine may be taken
+ * for a sleeper: then the victim dies a little earlier.)
  */
 static bool step(pid_t pid, int *status)
 {

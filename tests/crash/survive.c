@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "crash.h"
+#include "segment/registry.h"
 
 /* An operation may be answered by its waiting state; both sides mean the same then. */
 static bool same_answer(const struct answer *a, const struct answer *b)
@@ -27,8 +28,28 @@ static char *dump_text(const char *name)
 	return out.data;
 }
 
-/* Runs trial t on segment "s" as it lies in the file, with n inputs. */
-static int run_on(const struct world *w, const struct trial *t, unsigned n, struct answer *ret)
+/*
+ * Living participants take every number that a sweep has freed: a word that still named a dead one
+ * now names one of them. They live as long as this process.
+ */
+static void strangers_come(struct ipk_segment *seg)
+{
+	u32 n = ipk_slot_count(seg), slot;
+	unsigned free = 0;
+	int fd;
+
+	for (slot = 1; slot < n; slot++) {
+		struct ipk_participant *p = ipk_slot_page(seg, slot);
+
+		free += p && (p->claim & 0xff) == IPK_CLAIM_FREE;
+	}
+	while (free--)
+		ipk_holder_new(seg, &fd, &slot);
+}
+
+/* Runs trial t on segment "s" as it lies in the file, with n inputs; maybe among strangers. */
+static int run_on(const struct world *w, const struct trial *t, unsigned n, bool strangers,
+		  struct answer *ret)
 {
 	struct ipk_segment *seg;
 	void *handle;
@@ -37,12 +58,57 @@ static int run_on(const struct world *w, const struct trial *t, unsigned n, stru
 	if (r != 0)
 		return r;
 	r = world_attach(w, seg, &handle);
+	if (r == 0 && strangers) {
+		ipk_segment_sweep(seg);
+		strangers_come(seg);
+	}
 	if (r == 0) {
-		r = world_run(w, t, n, seg, handle, ret);
+		r = world_run(w, t, n, seg, handle, 0, ret);
 		world_detach(w, handle);
 	}
 	ipk_segment_close(seg);
 	return r;
+}
+
+/* As run_on(), by a process that dies then; and somebody sweeps. */
+static int run_and_die(const struct world *w, const struct trial *t, unsigned n, struct answer *ret)
+{
+	int *answer = mmap(NULL, sizeof(*answer), PROT_READ | PROT_WRITE,
+			   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct ipk_segment *seg;
+	void *handle;
+	int status, r;
+	pid_t pid;
+
+	if (answer == MAP_FAILED)
+		abort();
+	fflush(NULL);
+	pid = fork();
+	if (pid == 0) {
+		if (ipk_segment_open("s", IPK_READ | IPK_WRITE, &seg, NULL) != 0 ||
+		    world_attach(w, seg, &handle) != 0)
+			_exit(1);
+		world_run(w, t, n, seg, handle, 0, ret);
+		*answer = ret->r;
+		_exit(0);
+	}
+	if (pid < 0 || waitpid(pid, &status, 0) != pid)
+		abort();
+	ret->r = *answer;
+	munmap(answer, sizeof(*answer));
+	if (status != 0)
+		return -ECHILD;
+	r = ipk_segment_open("s", IPK_READ | IPK_WRITE, &seg, NULL);
+	if (r == 0) {
+		ipk_segment_sweep(seg);
+		ipk_segment_close(seg);
+	}
+	return r;
+}
+
+static int run_clean(const struct world *w, const struct trial *t, unsigned n, struct answer *ret)
+{
+	return t->calls || t->hold ? run_and_die(w, t, n, ret) : run_on(w, t, n, false, ret);
 }
 
 /* One clean history: up to two trials, then every operation in turn from where they left. */
@@ -60,11 +126,11 @@ static void history(const struct world *w, const struct image *start, const stru
 	o->ul = ul;
 	image_write("s", start, false);
 	if (u && u_first)
-		r = run_on(w, u, ul, &o->second);
+		r = run_clean(w, u, ul, &o->second);
 	if (r == 0)
-		r = run_on(w, t, tk, &first);
+		r = run_clean(w, t, tk, &first);
 	if (r == 0 && u && !u_first)
-		r = run_on(w, u, ul, &o->second);
+		r = run_clean(w, u, ul, &o->second);
 	if (r != 0) {
 		fprintf(stderr, "expect: %s cannot run: %s\n", t->name, ipk_strerror(r));
 		exit(1);
@@ -74,7 +140,7 @@ static void history(const struct world *w, const struct image *start, const stru
 	image_read("s", &outcome);
 	for (unsigned i = 0; i < ntrials; i++) {
 		image_write("s", &outcome, false);
-		run_on(w, &trials[i], trials[i].inputs, &o->next[i]);
+		run_on(w, &trials[i], trials[i].inputs, false, &o->next[i]);
 		o->after[i] = dump_text("s");
 	}
 	image_free(&outcome);
@@ -187,7 +253,7 @@ static void try_next(const struct world *w, const struct image *image, const str
 	char *after;
 
 	image_write("s", image, true);
-	if (run_on(w, t, t->inputs, &a) != 0) {
+	if (run_on(w, t, t->inputs, true, &a) != 0) {
 		fail("next %s: cannot attach", t->name);
 		return;
 	}
@@ -203,7 +269,8 @@ static void try_next(const struct world *w, const struct image *image, const str
 		}
 	}
 	if (last)
-		fail("next %s: answers %d \"%.*s\" and leaves\n%s\nwithout a death %d \"%.*s\" and\n%s",
+		fail("next %s: answers %d \"%.*s\" and leaves\n%s\nwithout a death %d \"%.*s\" "
+		     "and\n%s",
 		     t->name, a.r, (int)a.out.len, a.out.data ? a.out.data : "",
 		     after ? after : "(unreadable)", last->next[i].r, (int)last->next[i].out.len,
 		     last->next[i].out.data ? last->next[i].out.data : "",
@@ -232,14 +299,20 @@ static void survivor(const struct world *w, const struct image *image, const str
 		return;
 	}
 	ipk_segment_sweep(seg);
+	strangers_come(seg);
 	fsck_silent("after the sweep");
 	text = dump_text("s");
 	for (k = 0; k < e->n; k++)
 		if (fits(&e->v[k], known, text))
 			break;
-	if (k == e->n)
-		fail("contents after recovery:\n%s\nexpected e.g.:\n%s", text ? text : "(unreadable)",
-		     e->v[e->n - 1].contents);
+	if (k == e->n && known->second)
+		fail("the second answered %d \"%.*s\"; contents after recovery:\n%s",
+		     known->second->r, (int)known->second->out.len,
+		     known->second->out.data ? known->second->out.data : "",
+		     text ? text : "(unreadable)");
+	else if (k == e->n)
+		fail("contents after recovery:\n%s\nexpected e.g.:\n%s",
+		     text ? text : "(unreadable)", e->v[e->n - 1].contents);
 	ipk_segment_close(seg);
 	if (!verdict->set)
 		space_returns();
@@ -271,7 +344,8 @@ int survive(const struct world *w, const struct image *image, const struct expec
 	if (pid < 0 || waitpid(pid, &status, 0) != pid)
 		abort();
 	if (WIFSIGNALED(status) && !verdict->set)
-		fail(WTERMSIG(status) == SIGALRM ? "the survivor hangs" : "the survivor dies by signal %d",
+		fail(WTERMSIG(status) == SIGALRM ? "the survivor hangs"
+						 : "the survivor dies by signal %d",
 		     WTERMSIG(status));
 	snprintf(why, size, "%s", verdict->text);
 	return verdict->set;

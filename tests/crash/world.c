@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "crash.h"
 
@@ -67,6 +68,14 @@ static const struct ipk_op *drainer(const struct ipk_kind *kind)
 	return find_flags(kind, IPK_OP_CONSUME | IPK_OP_OUT, IPK_OP_CMD);
 }
 
+/* Of a keyed kind. */
+static const struct ipk_op *remover(const struct ipk_kind *kind)
+{
+	if (!(kind->flags & IPK_KIND_KEYED))
+		return NULL;
+	return find_flags(kind, IPK_OP_WRITE | IPK_OP_KEY, IPK_OP_IN | IPK_OP_OUT);
+}
+
 /* Values for the arguments of op: each has its own default, else something of the right type. */
 static void fill_args(const struct world *w, const struct ipk_op *op, struct ipk_argval *val,
 		      unsigned max)
@@ -81,12 +90,16 @@ static void fill_args(const struct world *w, const struct ipk_op *op, struct ipk
 		if (!text && !a->positional)
 			continue;
 		if (!text)
-			text = a->type == IPK_ARG_VALUE ? w->value[0] :
-			       a->type == IPK_ARG_TEXT ? "text" : "1";
+			text = a->type == IPK_ARG_VALUE  ? w->value[0]
+			       : a->type == IPK_ARG_TEXT ? "text"
+							 : "1";
 		if (ipk_arg_parse(a, text, strlen(text), &val[i], &err) != 0)
 			val[i].set = false;
 	}
 }
+
+/* A key that no state has before. */
+#define NEW_KEY "n1"
 
 static const char *key_text(const struct world *w, const struct ipk_op *op)
 {
@@ -96,7 +109,7 @@ static const char *key_text(const struct world *w, const struct ipk_op *op)
 }
 
 static int run_op(const struct world *w, const struct ipk_op *op, const char *key, unsigned n,
-		  struct ipk_segment *seg, void *handle, struct answer *ret)
+		  bool hold, struct ipk_segment *seg, void *handle, i64 timeout, struct answer *ret)
 {
 	struct ipk_type *type = NULL, *key_type = NULL;
 	struct ipk_argval val[16];
@@ -136,12 +149,17 @@ static int run_op(const struct world *w, const struct ipk_op *op, const char *ke
 	call.key_len = key ? strlen(key) : 0;
 	call.arg = val;
 	call.count = (op->flags & IPK_OP_COUNT) ? n : 0;
-	call.timeout = 0;
+	call.timeout = timeout;
+	/* What would run a command holds for as long as the call. */
+	call.hold = (op->flags & IPK_OP_CMD) && !(op->flags & IPK_OP_OUT) && hold;
+	call.hold_fd = -1;
 	call.next = feed_next;
 	call.emit = feed_emit;
 	call.flush = feed_flush;
 	call.tool = &feed;
 	ret->r = n ? op->run(&call) : 0;
+	if (call.hold_fd >= 0)
+		close(call.hold_fd);
 	for (unsigned i = 0; i < MAX_INPUTS; i++)
 		ipk_buf_free(&feed.value[i]);
 	ipk_buf_free(&feed.key);
@@ -227,22 +245,50 @@ static int own_attach(const struct world *w, struct ipk_segment *seg, void *hand
 	return r;
 }
 
-static void add_trial(struct trial trials[], unsigned *n, const char *name, const struct ipk_op *op,
-		      int (*own)(const struct world *, struct ipk_segment *, void *), unsigned inputs)
+static struct trial *add_trial(struct trial trials[], unsigned *n, const char *name,
+			       unsigned inputs)
 {
-	struct trial *t = &trials[*n];
+	struct trial *t = &trials[*n < MAX_OPS ? (*n)++ : MAX_OPS - 1];
 
-	if (*n == MAX_OPS)
-		return;
 	memset(t, 0, sizeof(*t));
 	if (inputs > 1)
 		snprintf(t->name, sizeof(t->name), "%s x%u", name, inputs);
 	else
 		snprintf(t->name, sizeof(t->name), "%s", name);
-	t->op = op;
-	t->own = own;
 	t->inputs = inputs;
-	(*n)++;
+	return t;
+}
+
+static void add_own(struct trial trials[], unsigned *n, const char *name,
+		    int (*own)(const struct world *, struct ipk_segment *, void *))
+{
+	add_trial(trials, n, name, 1)->own = own;
+}
+
+static void add_verb(const struct world *w, struct trial trials[], unsigned *n,
+		     const struct ipk_op *op)
+{
+	char name[40];
+	struct trial *t;
+
+	/* Without a command a verb that wants one takes for nobody, or refuses. */
+	if (!(op->flags & IPK_OP_CMD) || (op->flags & IPK_OP_WRITE)) {
+		add_trial(trials, n, op->name, 1)->op = op;
+		if (op->flags & (IPK_OP_IN | IPK_OP_COUNT))
+			add_trial(trials, n, op->name, MAX_INPUTS)->op = op;
+	}
+	if (op->flags & IPK_OP_CMD) {
+		snprintf(name, sizeof(name), "%s --", op->name);
+		t = add_trial(trials, n, name, 1);
+		t->op = op;
+		t->hold = true;
+	}
+	if ((w->kind->flags & IPK_KIND_KEYED) && (op->flags & IPK_OP_IN)) {
+		snprintf(name, sizeof(name), "%s new", op->name);
+		t = add_trial(trials, n, name, 1);
+		t->op = op;
+		t->key = NEW_KEY;
+	}
 }
 
 unsigned world_trials(const struct world *w, struct trial trials[MAX_OPS])
@@ -250,24 +296,26 @@ unsigned world_trials(const struct world *w, struct trial trials[MAX_OPS])
 	unsigned n = 0;
 
 	if (!w->kind) {
-		add_trial(trials, &n, "create", NULL, own_create, 1);
-		add_trial(trials, &n, "remove", NULL, own_remove, 1);
-		add_trial(trials, &n, "rename", NULL, own_rename, 1);
-		add_trial(trials, &n, "grow", NULL, own_grow, 1);
-		add_trial(trials, &n, "sweep", NULL, own_sweep, 1);
-		add_trial(trials, &n, "attach", NULL, own_attach, 1);
+		add_own(trials, &n, "create", own_create);
+		add_own(trials, &n, "remove", own_remove);
+		add_own(trials, &n, "rename", own_rename);
+		add_own(trials, &n, "grow", own_grow);
+		add_own(trials, &n, "sweep", own_sweep);
+		add_own(trials, &n, "attach", own_attach);
 		return n;
 	}
-	for (const struct ipk_op *op = w->kind->ops; op->name; op++) {
-		if ((op->flags & IPK_OP_CMD) && !(op->flags & IPK_OP_WRITE))
-			continue;
-		add_trial(trials, &n, op->name, op, NULL, 1);
-		if ((op->flags & IPK_OP_IN) || ((op->flags & IPK_OP_COUNT)))
-			add_trial(trials, &n, op->name, op, NULL, 3);
-	}
-	add_trial(trials, &n, "create", NULL, own_create, 1);
-	add_trial(trials, &n, "remove", NULL, own_remove, 1);
-	add_trial(trials, &n, "attach", NULL, own_attach, 1);
+	for (const struct ipk_op *op = w->kind->ops; op->name; op++)
+		add_verb(w, trials, &n, op);
+	for (const struct calls *c = calls; c->kind; c++)
+		if (strcmp(c->kind, w->kind->name) == 0) {
+			struct trial *t = add_trial(trials, &n, c->name, 1);
+
+			t->calls = c;
+			t->inputs = c->n;
+		}
+	add_own(trials, &n, "create", own_create);
+	add_own(trials, &n, "remove", own_remove);
+	add_own(trials, &n, "attach", own_attach);
 	return n;
 }
 
@@ -292,11 +340,15 @@ void world_detach(const struct world *w, void *handle)
 }
 
 int world_run(const struct world *w, const struct trial *t, unsigned n, struct ipk_segment *seg,
-	      void *handle, struct answer *ret)
+	      void *handle, i64 timeout, struct answer *ret)
 {
 	if (t->op)
-		return run_op(w, t->op, key_text(w, t->op), n, seg, handle, ret);
-	ret->r = n ? t->own(w, seg, handle) : 0;
+		return run_op(w, t->op, t->key ? t->key : key_text(w, t->op), n, t->hold, seg,
+			      handle, timeout, ret);
+	if (t->calls)
+		ret->r = t->calls->run(handle, 0, n);
+	else
+		ret->r = n ? t->own(w, seg, handle) : 0;
 	return 0;
 }
 
@@ -320,9 +372,25 @@ static int feed_one(const struct world *w, const struct ipk_op *op, unsigned i,
 	/* Different values, so that storing the first again changes something. */
 	if (k && w->value[(i + 1) % 3])
 		other.value[0] = w->value[(i + 1) % 3];
-	r = run_op(&other, op, k, 1, seg, handle, &a);
+	r = run_op(&other, op, k, 1, false, seg, handle, 0, &a);
 	ipk_buf_free(&a.out);
 	return r != 0 ? r : a.r;
+}
+
+/*
+ * A keyed kind that has shrunk: many keys, of which the first few are left. The numbers are those
+ * of a map, whose table then is one deletion larger than it has to be; FILL_FULL's fill one to the
+ * brim.
+ */
+static int shrink(const struct world *w, struct ipk_segment *seg, void *handle)
+{
+	const struct ipk_op *in = filler(w->kind), *del = remover(w->kind);
+
+	for (unsigned i = 0; i < 40; i++)
+		feed_one(w, in, i, seg, handle);
+	for (unsigned i = 39; i >= 8; i--)
+		feed_one(w, del, i, seg, handle);
+	return 0;
 }
 
 static int apply_fill(const struct world *w, enum fill fill, struct ipk_segment *seg, void *handle)
@@ -331,17 +399,15 @@ static int apply_fill(const struct world *w, enum fill fill, struct ipk_segment 
 	const struct ipk_op *out = w->kind ? drainer(w->kind) : NULL;
 	unsigned n = fill == FILL_SOME ? 2 : 12;
 
-	if (fill == FILL_EMPTY)
+	if (fill == FILL_EMPTY || !w->kind)
 		return 0;
-	if (!in)
-		return 1;
+	if (fill == FILL_WRAPPED && remover(w->kind))
+		return shrink(w, seg, handle);
 	for (unsigned i = 0; i < n; i++)
 		if (feed_one(w, in, i, seg, handle) != 0)
 			break;
 	if (fill != FILL_WRAPPED)
 		return 0;
-	if (!out)
-		return 1;
 	/*
 	 * Room for what follows: the position of a producer that died stays empty, and counts as
 	 * taken until consumers have passed it.
@@ -352,6 +418,15 @@ static int apply_fill(const struct world *w, enum fill fill, struct ipk_segment 
 	return 0;
 }
 
+unsigned world_states(const struct world *w)
+{
+	if (!w->kind)
+		return 2;
+	if (!filler(w->kind))
+		return 1;
+	return drainer(w->kind) || remover(w->kind) ? FILLS : FILL_FULL + 1;
+}
+
 int world_create(const struct world *w, enum fill fill, const char *name)
 {
 	struct ipk_segment_options options = IPK_SEGMENT_OPTIONS_INIT;
@@ -360,7 +435,7 @@ int world_create(const struct world *w, enum fill fill, const char *name)
 	void *handle;
 	int r;
 
-	if (!w->kind && fill > FILL_SOME)
+	if (fill >= world_states(w))
 		return 1;
 	options.size = 128 << 10;
 	options.max = 1 << 20;
@@ -368,7 +443,7 @@ int world_create(const struct world *w, enum fill fill, const char *name)
 	r = ipk_segment_create(name, &options, &seg, &err);
 	if (r == 0)
 		r = new_object(seg, w, "x");
-	if (r == 0 && (!w->kind || fill == FILL_SOME))
+	if (r == 0)
 		r = new_object(seg, w, "z");
 	if (r != 0) {
 		fprintf(stderr, "world %s: %s: %s\n", w->label, ipk_strerror(r), err.text);
@@ -381,130 +456,5 @@ int world_create(const struct world *w, enum fill fill, const char *name)
 	r = apply_fill(w, fill, seg, handle);
 	world_detach(w, handle);
 	ipk_segment_close(seg);
-	return r;
-}
-
-/* ---- contents as text -------------------------------------------------------------------------- */
-
-struct dump {
-	struct ipk_buf *out;
-	struct ipk_type *type, *key;
-	bool keyed;
-};
-
-static int dump_item(void *arg, const struct ipk_item *item)
-{
-	struct dump *d = arg;
-
-	if (d->keyed && d->key) {
-		ipk_value_print(d->key, item->key, item->key_len, IPK_VALUE_JSON, d->out);
-		ipk_buf_str(d->out, "=");
-	}
-	if (ipk_value_print(d->type, item->data, item->len, IPK_VALUE_JSON, d->out) != 0)
-		ipk_buf_str(d->out, "?");
-	if (item->leased)
-		ipk_buf_str(d->out, " leased");
-	return ipk_buf_str(d->out, "\n");
-}
-
-static int compare_lines(const void *a, const void *b)
-{
-	return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-/* Sorts the lines of text: the order of a map's items is nobody's business. */
-static void sort_lines(struct ipk_buf *out, size_t from)
-{
-	char *lines[512], *text = strndup(out->data + from, out->len - from), *save = NULL;
-	size_t n = 0;
-
-	for (char *l = strtok_r(text, "\n", &save); l && n < 512; l = strtok_r(NULL, "\n", &save))
-		lines[n++] = l;
-	qsort(lines, n, sizeof(*lines), compare_lines);
-	out->len = from;
-	for (size_t i = 0; i < n; i++)
-		ipk_buf_printf(out, "%s\n", lines[i]);
-	free(text);
-}
-
-static int dump_object(void *arg, const struct ipk_object_view *o)
-{
-	struct ipk_buf *out = arg;
-	const struct ipk_kind *kind = ipk_kind_by_id(o->kind);
-	struct dump d = {.out = out};
-	uint64_t used = 0, cap = 0;
-	size_t from;
-	int r;
-
-	if (!kind)
-		return -EPROTO;
-	r = kind->inspect(o, &used, &cap);
-	ipk_buf_printf(out, "[%s %s used %llu cap %llu]\n", o->name, kind->name,
-		       (unsigned long long)used, (unsigned long long)cap);
-	if (r != 0)
-		return ipk_buf_printf(out, "inspect: %s\n", ipk_strerror(r));
-	if (kind->value)
-		kind->value(o, out);
-	if (kind->items && ipk_type_parse(o->type, strlen(o->type), &d.type, NULL) == 0) {
-		if (o->key_type)
-			ipk_type_parse(o->key_type, strlen(o->key_type), &d.key, NULL);
-		d.keyed = kind->flags & IPK_KIND_KEYED;
-		from = out->len;
-		r = kind->items(o, 0, UINT64_MAX, dump_item, &d);
-		if (r != 0)
-			ipk_buf_printf(out, "items: %s\n", ipk_strerror(r));
-		else if (d.keyed && out->data)
-			sort_lines(out, from);
-		ipk_type_free(d.type);
-		ipk_type_free(d.key);
-	}
-	return ipk_buf_str(out, "\n");
-}
-
-struct named {
-	char name[64];
-	char *text;
-};
-
-struct objects {
-	struct named v[32];
-	unsigned n;
-};
-
-static int collect(void *arg, const struct ipk_object_view *o)
-{
-	struct objects *all = arg;
-	struct ipk_buf one = {0};
-
-	if (all->n == 32)
-		return 0;
-	dump_object(&one, o);
-	ipk_buf_add(&one, "", 1);
-	memcpy(all->v[all->n].name, o->name, sizeof(o->name));
-	all->v[all->n++].text = one.data;
-	return 0;
-}
-
-static int compare_named(const void *a, const void *b)
-{
-	return strcmp(((const struct named *)a)->name, ((const struct named *)b)->name);
-}
-
-int world_dump(const char *name, struct ipk_buf *out)
-{
-	struct objects all = {0};
-	struct ipk_view *view;
-	int r = ipk_view_open(name, &view, NULL);
-
-	if (r != 0)
-		return r;
-	r = ipk_view_objects(view, collect, &all);
-	qsort(all.v, all.n, sizeof(all.v[0]), compare_named);
-	for (unsigned i = 0; i < all.n; i++) {
-		ipk_buf_str(out, all.v[i].text);
-		free(all.v[i].text);
-	}
-	ipk_buf_add(out, "", 1);
-	ipk_view_close(view);
 	return r;
 }
