@@ -299,7 +299,7 @@ struct cli_object {
 int cli_open(struct cli *c, const char *text, unsigned allowed, struct cli_object *ret_ob);
 /* Parses only, and checks the shape. */
 int cli_ref(struct cli *c, const char *text, unsigned allowed, struct ipk_ref *ret_ref);
-/* Attaches to what cli_open() found; mode as for ipk_segment_open(). */
+/* Attaches to what cli_open() found; mode as for ipk_segment_open(), unless ob->seg is there. */
 int cli_attach(struct cli *c, struct cli_object *ob, unsigned mode);
 void cli_close(struct cli_object *ob);
 /* Finds the object of ob's ref again or for the first time; -ENOENT and the like are not said. */

@@ -216,7 +216,7 @@ int cli_attach(struct cli *c, struct cli_object *ob, unsigned mode)
 
 	if (ob->found && cli_known_kind(c, ob))
 		return CLI_CORRUPT;
-	r = ipk_segment_open(ob->ref.segment, mode, &ob->seg, &err);
+	r = ob->seg ? 0 : ipk_segment_open(ob->ref.segment, mode, &ob->seg, &err);
 	if (r == 0 && ob->found)
 		r = ob->kind->attach(ob->seg, ob->ref.object, &ob->handle, &err);
 	return r < 0 ? cli_fail_code(c, r, &err) : 0;

@@ -317,12 +317,21 @@ static bool takes_key(const struct cli_object *ob, const struct ipk_op *op)
 	       (flags & (IPK_KIND_INDEXED | IPK_KIND_KEYED) && !(flags & IPK_KIND_PUSH));
 }
 
+/* Who waits announces it where he may write: he is woken then, and others see that he waits. */
+static int attach(struct cli *c, struct cli_object *ob, const struct ipk_op *op)
+{
+	if (op->flags & (IPK_OP_WRITE | IPK_OP_CONSUME))
+		return cli_attach(c, ob, IPK_READ | IPK_WRITE);
+	if (op->flags & IPK_OP_BLOCK && c->opt.timeout != 0)
+		(void)ipk_segment_open(ob->ref.segment, IPK_READ | IPK_WRITE, &ob->seg, NULL);
+	return cli_attach(c, ob, IPK_READ);
+}
+
 int cli_op(struct cli *c)
 {
 	struct cli_object ob;
 	struct cli_tool t = {.c = c, .ob = &ob};
 	const struct ipk_op *op = NULL;
-	unsigned mode;
 	int r = cli_open(c, c->word[0], CLI_REF_OBJECT | CLI_REF_KEY, &ob);
 
 	if (r)
@@ -336,11 +345,8 @@ int cli_op(struct cli *c)
 		r = cli_usage(c, "wants SEGMENT/OBJECT");
 	if (r == 0 && op->flags & IPK_OP_CMD && op->flags & IPK_OP_OUT && !c->tail)
 		r = cli_usage(c, "wants a command: ipcctl %s %s -- CMD", c->verb, c->ref);
-	if (r == 0) {
-		mode = op->flags & (IPK_OP_WRITE | IPK_OP_CONSUME) ? IPK_READ | IPK_WRITE
-								   : IPK_READ;
-		r = cli_attach(c, &ob, mode);
-	}
+	if (r == 0)
+		r = attach(c, &ob, op);
 	if (r == 0)
 		r = run_op(&t, op);
 	cli_close(&ob);

@@ -161,6 +161,7 @@ int cli_get(struct cli *c)
 	struct cli_object ob;
 	struct reader rd = {.c = c, .ob = &ob};
 	char kind[40];
+	bool none;
 	int r = cli_open(c, c->word[0], CLI_REF_OBJECT | CLI_REF_KEY, &ob);
 
 	if (r == 0)
@@ -171,6 +172,8 @@ int cli_get(struct cli *c)
 	}
 	if (ob.ref.key)
 		r = get_key(&rd);
+	else if (ob.kind->flags & IPK_KIND_VALUE && ob.kind->items)
+		r = walked(c, ob.kind->items(&ob.o, 0, UINT64_MAX, print_item, &rd));
 	else if (ob.kind->flags & IPK_KIND_VALUE && ob.kind->value)
 		r = get_value(c, &ob);
 	else if (ob.kind->flags & (IPK_KIND_INDEXED | IPK_KIND_KEYED) && ob.kind->items &&
@@ -180,8 +183,10 @@ int cli_get(struct cli *c)
 		r = cli_fail(c, CLI_WRONG, -EMEDIUMTYPE,
 			     "%s has no single value; see: ipcctl peek %s", cli_a_kind(&ob, kind),
 			     c->ref);
+	/* The kind's own get says why there is no value. */
+	none = r == 0 && ob.kind->flags & IPK_KIND_VALUE && ob.kind->items && rd.seen == 0;
 	cli_close(&ob);
-	return r;
+	return none ? cli_op(c) : r;
 }
 
 static int peek_item(void *arg, const struct ipk_item *item)

@@ -202,7 +202,8 @@ int render_value(struct job *j, struct subject *s, const struct place *p, struct
 	int r = s->kind->value(&s->obj, out);
 
 	(void)j, (void)p;
-	if (r == 0 && (out->len == 0 || out->data[out->len - 1] != '\n'))
+	/* Empty: there is no value. */
+	if (r == 0 && out->len && out->data[out->len - 1] != '\n')
 		r = ipk_buf_str(out, "\n");
 	return r;
 }

@@ -29,7 +29,7 @@ static bool has_stats(const struct ipk_kind *kind)
 
 static bool has_items(const struct ipk_kind *kind)
 {
-	return kind && kind->items;
+	return kind && kind->items && !(kind->flags & IPK_KIND_VALUE);
 }
 
 static bool has_value(const struct ipk_kind *kind)

@@ -94,7 +94,8 @@ void wait_free(struct handle *h)
 static int emit(struct ipk_call *call, const struct ipk_item *item)
 {
 	struct waiter *w = call->tool;
-	int r = ipk_value_print(call->type, item->data, item->len, 0, &w->record);
+	int r = item->text ? ipk_buf_add(&w->record, item->data, item->len) :
+			     ipk_value_print(call->type, item->data, item->len, 0, &w->record);
 
 	return r < 0 && r != -EBADMSG ? r : ipk_buf_add(&w->record, "\n", 1);
 }

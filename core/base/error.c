@@ -67,6 +67,7 @@ static const struct {
 	{EBUSY, "busy"},
 	{EBADF, "bad descriptor"},
 	{ESRCH, "no such process"},
+	{EREMOTEIO, "it failed"},
 };
 
 const char *ipk_strerror(int code)

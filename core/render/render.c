@@ -157,9 +157,12 @@ static int item_record(struct ipk_buf *out, const struct ipk_item *item,
 int ipk_render_item(struct ipk_buf *out, const struct ipk_item *item, const struct ipk_type *type,
 		    const struct ipk_type *key_type, unsigned flags)
 {
+	static const struct ipk_type text = {.base = IPK_STR, .align = 1};
 	bool json = flags & IPK_RENDER_JSON, meta = flags & IPK_RENDER_META;
 	int r = 0;
 
+	if (item->text)
+		type = &text;
 	if (meta || (json && item->key))
 		return item_record(out, item, type, key_type, meta);
 	if (item->key) {

@@ -9,6 +9,7 @@
  *   -EOWNERDEAD owner died            -ESTALE removed while in use      -EPIPE closed
  *   -EACCES -EPERM no permission      -ERANGE index out of bounds       -ENOMEM private memory
  *   -ECANCELED cancel word set        -EDQUOT a limit (participants, objects) is reached
+ *   -EREMOTEIO who was to do it failed
  *
  * Outputs named ret_* are untouched on failure. Functions that fail for many reasons also fill an
  * optional struct ipk_error with one sentence. The library never prints, exits or aborts.

@@ -38,6 +38,7 @@ struct ipk_item {
 	uint64_t pos; /* absolute position or index; KEYED kinds: order of iteration */
 	uint32_t redelivered; /* how often it was given back */
 	bool leased; /* taken, not yet acknowledged */
+	bool text; /* data is plain text, whatever the element type */
 };
 
 /* Called for each item; non-zero ends the iteration and is returned. */

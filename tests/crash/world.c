@@ -38,7 +38,9 @@ static int feed_emit(struct ipk_call *call, const struct ipk_item *item)
 {
 	struct feed *f = call->tool;
 
-	if (f->type && ipk_value_print(f->type, item->data, item->len, IPK_VALUE_JSON, f->out) != 0)
+	if (item->text)
+		ipk_buf_add(f->out, item->data, item->len);
+	else if (f->type && ipk_value_print(f->type, item->data, item->len, IPK_VALUE_JSON, f->out) != 0)
 		ipk_buf_str(f->out, "?");
 	return ipk_buf_str(f->out, "\n");
 }
