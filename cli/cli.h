@@ -140,6 +140,7 @@ int cli_fsck(struct cli *c);
 int cli_gc(struct cli *c);
 int cli_hexdump(struct cli *c);
 int cli_batch(struct cli *c);
+int cli_bench(struct cli *c);
 int cli_mount(struct cli *c);
 int cli_umount(struct cli *c);
 int cli_help(struct cli *c);

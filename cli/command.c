@@ -222,6 +222,16 @@ const struct cli_command cli_commands[] = {
 		.exec = cli_batch,
 	},
 	{
+		.name = "bench",
+		.args = "[NAME]",
+		.summary = "measure what this machine can do, and how close the structures come",
+		.example = "ipcctl bench latency -i 10ms --json",
+		.options = "interval count plot",
+		.min = 0,
+		.max = 1,
+		.exec = cli_bench,
+	},
+	{
 		.name = "mount",
 		.args = "DIR [--rw] [--allow-other]",
 		.summary = "show all segments as files in DIR; see ipcfs(1)",

@@ -101,6 +101,7 @@ static void kind(struct ipk_buf *b, const struct ipk_kind *k)
 	cli_json_u64(b, "version", k->version);
 	text(b, "summary", k->summary);
 	text(b, "text", k->text);
+	text(b, "bench", k->bench ? k->bench->round : NULL);
 	text(b, "type", k->type);
 	text(b, "key", k->key);
 	flags(b, k->flags, names);

@@ -266,6 +266,24 @@ static int array_check(const struct ipk_object_view *o, struct ipk_checker *c)
 	return r;
 }
 
+static int bench_rounds(void *handle, uint64_t n)
+{
+	u64 val[512] = {0}, i = 0, cap = ipk_array_count(handle);
+	int r = 0;
+
+	if (ipk_array_size(handle) > sizeof(val))
+		return -EMSGSIZE;
+	while (n-- && !r) {
+		r = ipk_array_set(handle, i, val, IPK_NOWAIT);
+		if (!r)
+			r = ipk_array_get(handle, i, val);
+		i = i + 1 < cap ? i + 1 : 0;
+	}
+	return r;
+}
+
+static const struct ipk_bench bench = {.round = "set + get", .rounds = bench_rounds, .elements = true, .capacity = true};
+
 const struct ipk_kind ipk_kind_array = {
 	.id = 1,
 	.version = 1,
@@ -296,4 +314,5 @@ const struct ipk_kind ipk_kind_array = {
 	.raw = array_raw,
 	.holders = array_holders,
 	.check = array_check,
+	.bench = &bench,
 };

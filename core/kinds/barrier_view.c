@@ -261,6 +261,20 @@ const struct ipk_op ipk_barrier_ops[] = {
 	{ .name = NULL },
 };
 
+static int bench_rounds(void *handle, uint64_t n)
+{
+	int r = 0;
+
+	while (n-- && !r) {
+		r = ipk_barrier_arrive(handle);
+		if (!r)
+			r = ipk_barrier_arrive(handle);
+	}
+	return r;
+}
+
+static const struct ipk_bench bench = {.round = "arrive, both parties", .rounds = bench_rounds};
+
 const struct ipk_kind ipk_kind_barrier = {
 	.id = 7,
 	.version = 1,
@@ -287,4 +301,5 @@ const struct ipk_kind ipk_kind_barrier = {
 	.value = barrier_value,
 	.holders = barrier_holders,
 	.check = barrier_check,
+	.bench = &bench,
 };

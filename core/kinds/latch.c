@@ -327,6 +327,20 @@ static const struct ipk_op ops[] = {
 	{ .name = NULL },
 };
 
+static int bench_rounds(void *handle, uint64_t n)
+{
+	int r = 0;
+
+	while (n-- && !r) {
+		r = ipk_latch_count_down(handle, 1);
+		if (!r)
+			r = ipk_latch_reset(handle);
+	}
+	return r;
+}
+
+static const struct ipk_bench bench = {.round = "count down + reset", .rounds = bench_rounds};
+
 const struct ipk_kind ipk_kind_latch = {
 	.id = 6,
 	.version = 1,
@@ -350,4 +364,5 @@ const struct ipk_kind ipk_kind_latch = {
 	.stats_visit = latch_stats,
 	.value = latch_value,
 	.check = latch_check,
+	.bench = &bench,
 };

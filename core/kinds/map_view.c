@@ -184,6 +184,34 @@ static int map_holders(const struct ipk_object_view *o, ipk_holder_fn *fn, void 
 	return fn(arg, (u32)(b.lock & IPK_LOCK_OWNER) - 1, "writer", 1);
 }
 
+#define BENCH_KEYS 1024u
+
+static int bench_rounds(void *handle, uint64_t n)
+{
+	u64 val[8] = {0}, key[2] = {0}, len, left = BENCH_KEYS;
+	const struct ipk_map *map = handle;
+	int r = 0;
+
+	if (map->value_size > sizeof(val))
+		return -EMSGSIZE;
+	while (ipk_map_count(map) < BENCH_KEYS && left && !r) {
+		key[0] = --left;
+		r = ipk_map_put(handle, key, sizeof(key), val, map->value_size, IPK_FOREVER);
+	}
+	while (n-- && !r) {
+		key[0] = n % BENCH_KEYS;
+		r = ipk_map_get(handle, key, sizeof(key), val, sizeof(val), &len);
+	}
+	return r;
+}
+
+static const struct ipk_bench bench = {
+	.round = "get, key of 16 bytes",
+	.rounds = bench_rounds,
+	.elements = true,
+	.options = (const struct ipk_param[]){{"key", "bytes:16"}, {NULL, NULL}},
+};
+
 const struct ipk_kind ipk_kind_map = {
 	.id = 3,
 	.version = 1,
@@ -222,4 +250,5 @@ const struct ipk_kind ipk_kind_map = {
 	.item = map_item,
 	.holders = map_holders,
 	.check = ipk_map_check,
+	.bench = &bench,
 };

@@ -195,6 +195,20 @@ const struct ipk_op ipk_mutex_ops[] = {
 	{ .name = NULL },
 };
 
+static int bench_rounds(void *handle, uint64_t n)
+{
+	int r = 0;
+
+	while (n-- && !r) {
+		r = ipk_mutex_lock(handle, IPK_NOWAIT);
+		if (!r)
+			r = ipk_mutex_unlock(handle);
+	}
+	return r;
+}
+
+static const struct ipk_bench bench = {.round = "lock + unlock", .rounds = bench_rounds};
+
 const struct ipk_kind ipk_kind_mutex = {
 	.id = 5,
 	.version = 1,
@@ -221,4 +235,5 @@ const struct ipk_kind ipk_kind_mutex = {
 	.value = mutex_value,
 	.holders = mutex_holders,
 	.check = mutex_check,
+	.bench = &bench,
 };

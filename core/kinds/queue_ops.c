@@ -219,6 +219,65 @@ const struct ipk_op ipk_queue_ops[] = {
 	{.name = NULL},
 };
 
+/* ---- how it is measured -------------------------------------------------------------------------- */
+
+static int bench_rounds(void *handle, uint64_t n)
+{
+	u64 val[8] = {0};
+	size_t size = ipk_queue_element_size(handle);
+	int r = 0;
+
+	if (size > sizeof(val))
+		return -EMSGSIZE;
+	while (n-- && !r) {
+		r = ipk_queue_push(handle, val, size, IPK_NOWAIT);
+		if (!r)
+			r = ipk_queue_pop(handle, val, sizeof(val), NULL, IPK_NOWAIT);
+	}
+	return r;
+}
+
+static int bench_send(void *handle, const void *data, size_t len, int64_t deadline)
+{
+	return ipk_queue_push(handle, data, len, deadline);
+}
+
+static int bench_recv(void *handle, void *buf, size_t size, int64_t deadline)
+{
+	return ipk_queue_pop(handle, buf, size, NULL, deadline);
+}
+
+static int bench_send_many(void *handle, const void *data, size_t len, unsigned n, int64_t deadline)
+{
+	struct iovec values[BATCH];
+
+	if (n > BATCH)
+		n = BATCH;
+	for (unsigned i = 0; i < n; i++)
+		values[i] = (struct iovec){(u8 *)data + i * ipk_align_up(len, 8), len};
+	return ipk_queue_push_many(handle, values, n, deadline);
+}
+
+static int bench_recv_many(void *handle, void *buf, size_t len, unsigned n, int64_t deadline)
+{
+	struct ipk_queue_item items[BATCH];
+
+	if (n > BATCH)
+		n = BATCH;
+	return ipk_queue_pop_many(handle, buf, n * ipk_align_up(len, 8), items, n, deadline);
+}
+
+static const struct ipk_bench bench = {
+	.round = "push + pop",
+	.rounds = bench_rounds,
+	.elements = true,
+	.capacity = true,
+	.send = bench_send,
+	.recv = bench_recv,
+	.send_many = bench_send_many,
+	.recv_many = bench_recv_many,
+};
+
 /* ---- the descriptor ---------------------------------------------------------------------------- */
 
 const struct ipk_kind ipk_kind_queue = {
@@ -253,4 +312,5 @@ const struct ipk_kind ipk_kind_queue = {
 	.item = ipk_queue_item,
 	.holders = ipk_queue_holders,
 	.check = ipk_queue_check,
+	.bench = &bench,
 };

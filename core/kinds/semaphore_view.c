@@ -246,6 +246,39 @@ const struct ipk_op ipk_semaphore_ops[] = {
 	{.name = NULL},
 };
 
+static int bench_rounds(void *handle, uint64_t n)
+{
+	int r = 0;
+
+	while (n-- && !r) {
+		r = ipk_semaphore_post(handle, 1);
+		if (!r)
+			r = ipk_semaphore_take(handle, 1, IPK_NOWAIT);
+	}
+	return r;
+}
+
+static int bench_send(void *handle, const void *data, size_t len, int64_t deadline)
+{
+	(void)data, (void)len, (void)deadline;
+	return ipk_semaphore_post(handle, 1);
+}
+
+static int bench_recv(void *handle, void *buf, size_t size, int64_t deadline)
+{
+	(void)buf, (void)size;
+	return ipk_semaphore_take(handle, 1, deadline);
+}
+
+static const struct ipk_bench bench = {
+	.round = "release + acquire",
+	.rounds = bench_rounds,
+	.options = (const struct ipk_param[]){{"cap", "1"}, {"value", "0"}, {NULL, NULL}},
+	.signal = true,
+	.send = bench_send,
+	.recv = bench_recv,
+};
+
 const struct ipk_kind ipk_kind_semaphore = {
 	.id = 4,
 	.version = 1,
@@ -279,4 +312,5 @@ const struct ipk_kind ipk_kind_semaphore = {
 	.value = semaphore_value,
 	.holders = semaphore_holders,
 	.check = semaphore_check,
+	.bench = &bench,
 };

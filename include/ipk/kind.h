@@ -145,6 +145,25 @@ typedef int ipk_holder_fn(void *arg, uint32_t slot, const char *role, uint64_t c
 struct ipk_tx;
 struct ipk_obj;
 
+/*
+ * How ipcctl bench measures a kind: what a process pays that has it alone (rounds), and carrying a
+ * value from one process to another (send and recv; NULL where the kind carries none). The tool makes
+ * the object, with elements of the payload's size. Each returns 0 or a negative errno.
+ */
+struct ipk_bench {
+	const char *round; /* in words: "push + pop" */
+	int (*rounds)(void *handle, uint64_t n);
+	const struct ipk_param *options; /* of the object; ends with name NULL; may be NULL */
+	bool signal; /* send and recv carry no bytes */
+	bool elements; /* --type is the payload's */
+	bool capacity; /* --cap is how many values fit */
+	int (*send)(void *handle, const void *data, size_t len, int64_t deadline);
+	int (*recv)(void *handle, void *buf, size_t size, int64_t deadline);
+	/* up to n values of len bytes, side by side at multiples of 8; how many. May be NULL */
+	int (*send_many)(void *handle, const void *data, size_t len, unsigned n, int64_t deadline);
+	int (*recv_many)(void *handle, void *buf, size_t len, unsigned n, int64_t deadline);
+};
+
 #define IPK_KIND_INDEXED 1u /* KEY is an index or a range; items/ shows positions */
 #define IPK_KIND_KEYED 2u /* KEY is a key; items/ shows keys */
 #define IPK_KIND_VALUE 4u /* one value: value file, get without KEY */
@@ -198,6 +217,8 @@ struct ipk_kind {
 	int (*raw)(const struct ipk_object_view *o, struct ipk_buf *bytes);
 	int (*holders)(const struct ipk_object_view *o, ipk_holder_fn *fn, void *arg); /* or NULL */
 	int (*check)(const struct ipk_object_view *o, struct ipk_checker *c);
+
+	const struct ipk_bench *bench; /* or NULL: nothing to measure */
 };
 
 /* All kinds, in the order of their ids; ends with NULL. */
