@@ -31,15 +31,32 @@ bool ipk_map_attachable(struct ipk_obj *obj)
 		      IPK_LINE);
 }
 
-int ipk_map_open(struct ipk_segment *seg, const char *name, const char *type, const char *key,
-		 struct ipk_map **ret_map, struct ipk_error *err)
+static int read_types(struct ipk_map *map, const struct ipk_kind *kind, const char *name,
+		      const char *type, const char *key, struct ipk_error *err)
+{
+	int r;
+
+	if (!kind->key)
+		return ipk_obj_type(&map->obj, name, IPK_TYPE_OF_VALUES, map->key_size, type,
+				    &map->key_type, err);
+	r = ipk_obj_type(&map->obj, name, IPK_TYPE_OF_VALUES, map->value_size, type, &map->type,
+			 err);
+	if (!r)
+		r = ipk_obj_type(&map->obj, name, IPK_TYPE_OF_KEYS, map->key_size, key,
+				 &map->key_type, err);
+	return r;
+}
+
+int ipk_map_open_as(struct ipk_segment *seg, const char *name, const struct ipk_kind *kind,
+		    const char *type, const char *key, struct ipk_map **ret_map,
+		    struct ipk_error *err)
 {
 	struct ipk_map *map;
 	void *handle;
 	int r;
 
-	r = ipk_obj_open(seg, name, ipk_kind_map.id, ipk_kind_map.version,
-			 sizeof(struct ipk_map_body), sizeof(*map), &handle, err);
+	r = ipk_obj_open(seg, name, kind->id, kind->version, sizeof(struct ipk_map_body),
+			 sizeof(*map), &handle, err);
 	if (r < 0)
 		return r;
 	map = handle;
@@ -48,19 +65,21 @@ int ipk_map_open(struct ipk_segment *seg, const char *name, const char *type, co
 		map->seed = ipk_ld(&map->b->seed, relaxed);
 		map->key_size = ipk_ld(&map->b->key_size, relaxed);
 		map->value_size = ipk_ld(&map->b->value_size, relaxed);
-		r = ipk_obj_type(&map->obj, name, IPK_TYPE_OF_VALUES, map->value_size, type,
-				 &map->type, err);
+		r = read_types(map, kind, name, type, key, err);
 	} else {
-		r = ipk_error_set(err, -EBADMSG, "map \"%s\" is damaged", name);
+		r = ipk_error_set(err, -EBADMSG, "%s \"%s\" is damaged", kind->name, name);
 	}
-	if (!r)
-		r = ipk_obj_type(&map->obj, name, IPK_TYPE_OF_KEYS, map->key_size, key,
-				 &map->key_type, err);
 	if (r < 0)
 		ipk_map_close(map);
 	else
 		*ret_map = map;
 	return r;
+}
+
+int ipk_map_open(struct ipk_segment *seg, const char *name, const char *type, const char *key,
+		 struct ipk_map **ret_map, struct ipk_error *err)
+{
+	return ipk_map_open_as(seg, name, &ipk_kind_map, type, key, ret_map, err);
 }
 
 void ipk_map_close(struct ipk_map *map)

@@ -39,6 +39,9 @@
  * for its memory must still have been the table's; slot before ver, for the entry may be the next
  * one in the same block.
  *
+ * ENTRIES WITHOUT VALUES. An object without a key type (a set) has one type, that of its keys, and
+ * all its values are empty.
+ *
  * A WALK goes through the table by ascending hash and remembers the hash up to which all entries
  * have been given: the position in every table to come. So a new table costs one cluster, not the
  * walk.
@@ -102,12 +105,14 @@ _Static_assert(offsetof(struct ipk_map_body, lock) == 64, "own line");
 _Static_assert(offsetof(struct ipk_map_body, puts) == 128, "own line");
 _Static_assert(sizeof(struct ipk_map_entry) == 24, "");
 
+/* The handle of each kind that has such a body. */
 struct ipk_map {
 	struct ipk_obj obj;
 	struct ipk_map_body *b;
 	u64 seed;
 	u32 key_size, value_size;
-	struct ipk_type *type, *key_type;
+	struct ipk_type *type; /* NULL: all values are empty */
+	struct ipk_type *key_type;
 };
 
 extern const struct ipk_kind ipk_kind_map;
@@ -193,12 +198,35 @@ static inline u64 ipk_map_salt_of(struct ipk_map_body *b)
 struct ipk_map_body *ipk_map_body(struct ipk_obj *obj);
 bool ipk_map_attachable(struct ipk_obj *obj);
 
+/* As ipk_map_open() for an object of that kind; of one without keys, type is that of the entries.
+ */
+int ipk_map_open_as(struct ipk_segment *seg, const char *name, const struct ipk_kind *kind,
+		    const char *type, const char *key, struct ipk_map **ret_map,
+		    struct ipk_error *err);
+
 /* ---- map_change.c -----------------------------------------------------------------------------
  */
 
 /* As ipk_map_put() or, with if_absent, ipk_map_put_if_absent(); err may be NULL. */
 int ipk_map_set(struct ipk_map *map, const void *key, size_t klen, const void *value, size_t vlen,
 		bool if_absent, i64 deadline, struct ipk_error *err);
+
+/* ---- map_view.c: of each kind's descriptor ----------------------------------------------------
+ */
+
+extern const struct ipk_arg ipk_map_params[];
+int ipk_map_size(const struct ipk_new *n, uint64_t *ret_size, struct ipk_error *err);
+int ipk_map_make(struct ipk_tx *tx, void *body, uint64_t body_off, const struct ipk_new *n);
+void ipk_map_detach(void *handle);
+int ipk_map_inspect(const struct ipk_object_view *o, uint64_t *ret_used, uint64_t *ret_cap);
+/* names: of the six numbers that it tells of, in its order; ends with NULL. */
+int ipk_map_stats(const struct ipk_object_view *o, const char *const names[],
+		  struct ipk_visitor *v);
+int ipk_map_items(const struct ipk_object_view *o, uint64_t from, uint64_t to, ipk_item_fn *fn,
+		  void *arg);
+int ipk_map_item(const struct ipk_object_view *o, const char *text, size_t len, ipk_item_fn *fn,
+		 void *arg);
+int ipk_map_holders(const struct ipk_object_view *o, ipk_holder_fn *fn, void *arg);
 
 /* ---- map_check.c ------------------------------------------------------------------------------
  */

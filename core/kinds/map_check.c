@@ -13,6 +13,7 @@ struct found {
 
 struct pass {
 	const struct ipk_object_view *o;
+	const char *word; /* what it is */
 	struct ipk_map_source src;
 	struct ipk_map_body b;
 	struct ipk_map_geometry g;
@@ -57,7 +58,7 @@ static int check_entry(struct pass *p, u64 pos, struct ipk_buf *buf)
 	f.hash = c.hash;
 	f.size = ipk_map_entry_size(c.klen, c.vlen);
 	if ((p->b.key_size && c.klen != p->b.key_size) || c.klen > IPK_MAP_KEY_MAX ||
-	    (p->b.value_size && c.vlen != p->b.value_size))
+	    ((p->b.value_size || !p->o->key_type) && c.vlen != p->b.value_size))
 		TELL(p,
 		     "the entry at %llu has a key of %u and a value of %u bytes, not of their "
 		     "types",
@@ -142,10 +143,10 @@ static int check_all(struct pass *p)
 static void check_sums(struct pass *p)
 {
 	if (p->b.count != p->nv)
-		TELL(p, "the map says that it has %llu entries, and there are %llu",
+		TELL(p, "the %s says that it has %llu entries, and there are %llu", p->word,
 		     (unsigned long long)p->b.count, (unsigned long long)p->nv);
 	if (p->b.tombs != p->tombs)
-		TELL(p, "the map says that it has %llu tombstones, and there are %llu",
+		TELL(p, "the %s says that it has %llu tombstones, and there are %llu", p->word,
 		     (unsigned long long)p->b.tombs, (unsigned long long)p->tombs);
 	if (p->b.min_log2 < IPK_MAP_LOG2_MIN || p->b.min_log2 > p->g.log2)
 		TELL(p, "its smallest table has 2^%u slots, this one has 2^%u", p->b.min_log2,
@@ -194,11 +195,14 @@ static int check_table(struct pass *p)
 
 int ipk_map_check(const struct ipk_object_view *o, struct ipk_checker *c)
 {
-	struct pass p = {.o = o, .src = {.view = o->view, .body = o->body}, .c = c};
+	struct pass p = {.o = o,
+			 .word = o->key_type ? "map" : "set",
+			 .src = {.view = o->view, .body = o->body},
+			 .c = c};
 	int r;
 
 	if (o->body_size < sizeof(p.b)) {
-		TELL(&p, "the map is cut short");
+		TELL(&p, "the %s is cut short", p.word);
 		return 0;
 	}
 	r = ipk_view_read(o->view, o->body, &p.b, sizeof(p.b));
@@ -207,7 +211,7 @@ int ipk_map_check(const struct ipk_object_view *o, struct ipk_checker *c)
 	if (!r)
 		r = check_table(&p);
 	else if (r == -EBADMSG && (p.g.table || ipk_object_view_current(o))) /* 0: is being freed */
-		TELL(&p, "the map's table lies outside the segment");
+		TELL(&p, "the %s's table lies outside the segment", p.word);
 	free(p.slots);
 	free(p.v);
 	return r == -EBADMSG ? 0 : r;

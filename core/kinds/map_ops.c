@@ -2,39 +2,8 @@
 /* The verbs of maps. */
 #include <stdlib.h>
 
-#include "kinds/map.h"
+#include "kinds/map_ops.h"
 #include "type.h"
-
-/*
- * No verb waits for anything but locks, which are held for microseconds unless their owner was
- * stopped. So who does not want to wait at all still gives a living owner time to finish.
- */
-static i64 call_deadline(const struct ipk_call *call)
-{
-	if (call->timeout < 0)
-		return IPK_FOREVER;
-	return ipk_deadline(call->timeout ? call->timeout : IPK_MAP_PATIENCE);
-}
-
-static int answer(const struct ipk_call *call, int r)
-{
-	return r == -ETIMEDOUT && call->timeout == 0 ? -EAGAIN : r;
-}
-
-/* The bytes of the REF's key, appended to ret. */
-static int call_key(struct ipk_call *call, struct ipk_buf *ret)
-{
-	struct ipk_map *map = call->handle;
-
-	if (!call->key)
-		return ipk_error_set(&call->err, -EINVAL, "a key is wanted: SEGMENT/MAP/KEY");
-	return ipk_value_parse(map->key_type, call->key, call->key_len, 0, ret, &call->err);
-}
-
-static const void *bytes(const struct ipk_buf *buf)
-{
-	return buf->data ? buf->data : "";
-}
 
 /* ---- out ------------------------------------------------------------------------------------- */
 
@@ -220,7 +189,7 @@ static int run_set(struct ipk_call *call)
 		for (i = 0; !r && i < n; i++) {
 			if (!items[i].key)
 				return ipk_error_set(&call->err, -EINVAL,
-						     "a key is wanted: SEGMENT/MAP/KEY");
+						     "a key is wanted: SEGMENT/OBJECT/KEY");
 			r = store(call, items[i].key, items[i].key_len, items[i].data,
 				  items[i].len);
 		}
@@ -240,8 +209,8 @@ static int run_incr(struct ipk_call *call)
 	if (!r)
 		r = call_key(call, &key);
 	if (!r)
-		r = answer(call, ipk_map_add(map, bytes(&key), key.len, delta, sum,
-					     call_deadline(call)));
+		r = answer(call,
+			   ipk_map_add(map, bytes(&key), key.len, delta, sum, call_deadline(call)));
 	if (!r) {
 		struct ipk_item item = {.data = sum, .len = map->type->size};
 
@@ -252,14 +221,14 @@ static int run_incr(struct ipk_call *call)
 	return r ? r : call->flush(call);
 }
 
-static int run_del(struct ipk_call *call)
+int ipk_map_run_del(struct ipk_call *call)
 {
 	struct ipk_buf key = {0};
 	int r = call_key(call, &key);
 
 	if (!r)
-		r = answer(call, ipk_map_del(call->handle, bytes(&key), key.len,
-					     call_deadline(call)));
+		r = answer(call,
+			   ipk_map_del(call->handle, bytes(&key), key.len, call_deadline(call)));
 	call->done = !r;
 	ipk_buf_free(&key);
 	return r;
@@ -312,6 +281,6 @@ const struct ipk_op ipk_map_ops[] = {
 	 .summary = "delete a key",
 	 .example = "ipcctl set S/x/color blue; ipcctl del S/x/color",
 	 .flags = IPK_OP_WRITE | IPK_OP_KEY,
-	 .run = run_del},
+	 .run = ipk_map_run_del},
 	{.name = NULL},
 };

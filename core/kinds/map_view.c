@@ -2,7 +2,7 @@
 /* Maps for tools: the descriptor, and reading without trust. */
 #include "kinds/map.h"
 
-static const struct ipk_arg params[] = {
+const struct ipk_arg ipk_map_params[] = {
 	{.name = "cap",
 	 .type = IPK_ARG_U64,
 	 .min = 1,
@@ -16,23 +16,31 @@ static const struct ipk_arg params[] = {
 	{.type = IPK_ARG_END},
 };
 
-static int map_size(const struct ipk_new *n, uint64_t *ret_size, struct ipk_error *err)
+/* The type of the keys: of a kind without one, that of the entries. */
+static const struct ipk_type *keys_of(const struct ipk_new *n)
 {
-	if (n->key->size > IPK_MAP_KEY_MAX)
-		return ipk_error_set(err, -EMSGSIZE,
-				     "keys have at most %u bytes, those of type %s %u",
-				     IPK_MAP_KEY_MAX, n->key->text, n->key->size);
+	return n->key ? n->key : n->type;
+}
+
+int ipk_map_size(const struct ipk_new *n, uint64_t *ret_size, struct ipk_error *err)
+{
+	const struct ipk_type *keys = keys_of(n);
+
+	if (keys->size > IPK_MAP_KEY_MAX)
+		return ipk_error_set(
+			err, -EMSGSIZE, "%s have at most %u bytes, those of type %s %u",
+			n->key ? "keys" : "items", IPK_MAP_KEY_MAX, keys->text, keys->size);
 	*ret_size = sizeof(struct ipk_map_body);
 	return 0;
 }
 
-static int map_create(struct ipk_tx *tx, void *body, uint64_t body_off, const struct ipk_new *n)
+int ipk_map_make(struct ipk_tx *tx, void *body, uint64_t body_off, const struct ipk_new *n)
 {
 	struct ipk_map_body *b = body;
 
 	(void)body_off;
-	b->key_size = n->key->size;
-	b->value_size = n->type->size;
+	b->key_size = keys_of(n)->size;
+	b->value_size = n->key ? n->type->size : 0;
 	b->seed = n->param[1].u64;
 	return ipk_map_init(tx, b, n->param[0].u64);
 }
@@ -48,7 +56,7 @@ static int map_attach(struct ipk_segment *seg, const char *name, void **ret_hand
 	return r;
 }
 
-static void map_detach(void *handle)
+void ipk_map_detach(void *handle)
 {
 	ipk_map_close(handle);
 }
@@ -71,7 +79,7 @@ static int read_body(const struct ipk_object_view *o, struct ipk_map_body *ret_b
  * Nothing limits a map. Until it has outgrown what was asked for, that is shown, and then how
  * many its table can hold before the next.
  */
-static int map_inspect(const struct ipk_object_view *o, uint64_t *ret_used, uint64_t *ret_cap)
+int ipk_map_inspect(const struct ipk_object_view *o, uint64_t *ret_used, uint64_t *ret_cap)
 {
 	struct ipk_map_body b;
 	u32 log2;
@@ -85,10 +93,7 @@ static int map_inspect(const struct ipk_object_view *o, uint64_t *ret_used, uint
 	return 0;
 }
 
-static const char *const stat_names[] = {"puts",  "deletes",    "changes", "tables",
-					 "slots", "tombstones", NULL};
-
-static int map_stats(const struct ipk_object_view *o, struct ipk_visitor *v)
+int ipk_map_stats(const struct ipk_object_view *o, const char *const names[], struct ipk_visitor *v)
 {
 	struct ipk_map_body b;
 	int i, r = read_body(o, &b);
@@ -96,8 +101,8 @@ static int map_stats(const struct ipk_object_view *o, struct ipk_visitor *v)
 
 	if (!r)
 		val[4] = UINT64_C(1) << ipk_map_log2(b.table);
-	for (i = 0; !r && stat_names[i]; i++)
-		r = v->u64(v, stat_names[i], val[i]);
+	for (i = 0; !r && names[i]; i++)
+		r = v->u64(v, names[i], val[i]);
 	return r;
 }
 
@@ -106,8 +111,11 @@ static struct ipk_map_source source(const struct ipk_object_view *o)
 	return (struct ipk_map_source){.view = o->view, .body = o->body};
 }
 
-static struct ipk_item item_of(const struct ipk_buf *buf, const struct ipk_map_copy *c, u64 pos)
+static struct ipk_item item_of(const struct ipk_object_view *o, const struct ipk_buf *buf,
+			       const struct ipk_map_copy *c, u64 pos)
 {
+	if (!o->key_type)
+		return (struct ipk_item){.data = buf->data + c->key, .len = c->klen, .pos = pos};
 	return (struct ipk_item){.data = buf->data + c->value,
 				 .len = c->vlen,
 				 .key = buf->data + c->key,
@@ -115,8 +123,8 @@ static struct ipk_item item_of(const struct ipk_buf *buf, const struct ipk_map_c
 				 .pos = pos};
 }
 
-static int map_items(const struct ipk_object_view *o, uint64_t from, uint64_t to, ipk_item_fn *fn,
-		     void *arg)
+int ipk_map_items(const struct ipk_object_view *o, uint64_t from, uint64_t to, ipk_item_fn *fn,
+		  void *arg)
 {
 	struct ipk_map_scan sc = {.src = source(o)};
 	u64 pos = 0;
@@ -125,7 +133,7 @@ static int map_items(const struct ipk_object_view *o, uint64_t from, uint64_t to
 
 	while (!r && pos < to && (n = ipk_map_scan(&sc)) > 0) {
 		for (i = 0; !r && i < sc.n && pos < to; i++, pos++) {
-			struct ipk_item item = item_of(&sc.buf, &sc.v[i], pos);
+			struct ipk_item item = item_of(o, &sc.buf, &sc.v[i], pos);
 
 			if (pos >= from)
 				r = fn(arg, &item);
@@ -138,12 +146,10 @@ static int map_items(const struct ipk_object_view *o, uint64_t from, uint64_t to
 static int parse_key(const struct ipk_object_view *o, const char *key, size_t len,
 		     struct ipk_buf *ret_key)
 {
+	const char *text = o->key_type ? o->key_type : o->type;
 	struct ipk_type *type;
-	int r;
+	int r = ipk_type_parse(text, strlen(text), &type, NULL);
 
-	if (!o->key_type)
-		return -EBADMSG;
-	r = ipk_type_parse(o->key_type, strlen(o->key_type), &type, NULL);
 	if (r < 0)
 		return r == -ENOMEM ? r : -EBADMSG;
 	r = ipk_value_parse(type, key, len, 0, ret_key, NULL);
@@ -151,8 +157,8 @@ static int parse_key(const struct ipk_object_view *o, const char *key, size_t le
 	return r;
 }
 
-static int map_item(const struct ipk_object_view *o, const char *text, size_t len, ipk_item_fn *fn,
-		    void *arg)
+int ipk_map_item(const struct ipk_object_view *o, const char *text, size_t len, ipk_item_fn *fn,
+		 void *arg)
 {
 	struct ipk_map_source src = source(o);
 	struct ipk_buf key = {0}, buf = {0};
@@ -165,7 +171,7 @@ static int map_item(const struct ipk_object_view *o, const char *text, size_t le
 	if (!r)
 		r = ipk_map_lookup(&src, b.seed, key.data ? key.data : "", key.len, &buf, &c);
 	if (!r) {
-		struct ipk_item item = item_of(&buf, &c, 0);
+		struct ipk_item item = item_of(o, &buf, &c, 0);
 
 		r = fn(arg, &item);
 	}
@@ -174,7 +180,7 @@ static int map_item(const struct ipk_object_view *o, const char *text, size_t le
 	return r;
 }
 
-static int map_holders(const struct ipk_object_view *o, ipk_holder_fn *fn, void *arg)
+int ipk_map_holders(const struct ipk_object_view *o, ipk_holder_fn *fn, void *arg)
 {
 	struct ipk_map_body b;
 	int r = read_body(o, &b);
@@ -212,6 +218,17 @@ static const struct ipk_bench bench = {
 	.options = (const struct ipk_param[]){{"key", "bytes:16"}, {NULL, NULL}},
 };
 
+/* ---- the descriptor ----------------------------------------------------------------------------
+ */
+
+static const char *const stat_names[] = {"puts",  "deletes",    "changes", "tables",
+					 "slots", "tombstones", NULL};
+
+static int map_stats(const struct ipk_object_view *o, struct ipk_visitor *v)
+{
+	return ipk_map_stats(o, stat_names, v);
+}
+
 const struct ipk_kind ipk_kind_map = {
 	.id = 3,
 	.version = 1,
@@ -233,22 +250,22 @@ const struct ipk_kind ipk_kind_map = {
 	.type = "str",
 	.key = "str",
 	.flags = IPK_KIND_KEYED | IPK_KIND_WRITE_ITEM | IPK_KIND_REMOVE_ITEM,
-	.params = params,
+	.params = ipk_map_params,
 	.ops = ipk_map_ops,
 	.stats = stat_names,
-	.size = map_size,
-	.create = map_create,
+	.size = ipk_map_size,
+	.create = ipk_map_make,
 	.attach = map_attach,
-	.detach = map_detach,
+	.detach = ipk_map_detach,
 	.attachable = ipk_map_attachable,
 	.destroy = ipk_map_destroy,
 	.recover = ipk_map_recover,
 	.wake = ipk_map_wake,
-	.inspect = map_inspect,
+	.inspect = ipk_map_inspect,
 	.stats_visit = map_stats,
-	.items = map_items,
-	.item = map_item,
-	.holders = map_holders,
+	.items = ipk_map_items,
+	.item = ipk_map_item,
+	.holders = ipk_map_holders,
 	.check = ipk_map_check,
 	.bench = &bench,
 };
