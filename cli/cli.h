@@ -293,6 +293,13 @@ struct cli_object {
 	struct ipk_segment *seg; /* attached, with cli_attach() */
 	void *handle;
 };
+/*
+ * The key of an item and its type; NULL: it has a position. The items of a set are their own keys.
+ * item NULL: the type alone.
+ */
+const struct ipk_type *cli_key_of(const struct cli_object *ob, const struct ipk_item *item,
+				  const void **ret_key, size_t *ret_len);
+
 #define CLI_REF_SEGMENT 1u /* SEG alone is right */
 #define CLI_REF_OBJECT 2u  /* SEG/OBJ is right */
 #define CLI_REF_KEY 4u     /* SEG/OBJ/KEY is right */

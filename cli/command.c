@@ -23,7 +23,7 @@ const struct cli_command cli_commands[] = {
 	{
 		.name = "rm",
 		.args = "REF...",
-		.summary = "remove segments, objects or a map's keys",
+		.summary = "remove segments, objects, a map's keys or a set's values",
 		.example = "ipcctl rm S/x",
 		.options = "dry-run",
 		.min = 1,
@@ -70,7 +70,7 @@ const struct cli_command cli_commands[] = {
 	{
 		.name = "get",
 		.args = "SEG/OBJ[/KEY]",
-		.summary = "print a value, a range of an array, or a whole map or array",
+		.summary = "print a value, a range of an array, or a whole array, map or set",
 		.example = "ipcctl new -P S/a array --cap 4; ipcctl get S/a/0..2",
 		.options = "meta",
 		.min = 1,
@@ -100,7 +100,7 @@ const struct cli_command cli_commands[] = {
 	{
 		.name = "keys",
 		.args = "SEG/OBJ",
-		.summary = "print the keys of a map, a line each",
+		.summary = "print the keys of a map or the values of a set, a line each",
 		.example = "ipcctl new -P S/m map; ipcctl set S/m/a 1; ipcctl keys S/m",
 		.min = 1,
 		.max = 1,

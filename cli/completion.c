@@ -89,7 +89,7 @@ static int offer_object(void *arg, const struct ipk_object_view *ov)
 
 struct key_offer {
 	struct offer o;
-	const struct ipk_type *type;
+	const struct cli_object *ob;
 	unsigned left;
 };
 
@@ -97,11 +97,14 @@ static int offer_key(void *arg, const struct ipk_item *item)
 {
 	struct key_offer *k = arg;
 	struct ipk_buf b = {0};
+	const void *key;
+	size_t len;
+	const struct ipk_type *type = cli_key_of(k->ob, item, &key, &len);
 
 	if (!k->left--)
 		return 1;
-	if (item->key && ipk_value_print(k->type, item->key, item->key_len, 0, &b) == 0 &&
-	    !memchr(b.data, '\n', b.len) && ipk_buf_add(&b, "", 1) == 0)
+	if (type && ipk_value_print(type, key, len, 0, &b) == 0 && !memchr(b.data, '\n', b.len) &&
+	    ipk_buf_add(&b, "", 1) == 0)
 		offer(&k->o, b.data);
 	ipk_buf_free(&b);
 	return 0;
@@ -109,11 +112,10 @@ static int offer_key(void *arg, const struct ipk_item *item)
 
 static void complete_keys(struct cli *c, const char *word, struct cli_object *ob)
 {
-	struct key_offer k = {
-		.o = {.c = c, .word = word, .end = ""}, .type = ob->key_type, .left = 10000};
+	struct key_offer k = {.o = {.c = c, .word = word, .end = ""}, .ob = ob, .left = 10000};
 	char prefix[4200];
 
-	if (!ob->kind || !(ob->kind->flags & IPK_KIND_KEYED) || !ob->kind->items || !ob->key_type)
+	if (!ob->kind || !(ob->kind->flags & IPK_KIND_KEYED) || !ob->kind->items)
 		return;
 	snprintf(prefix, sizeof(prefix), "%s/%s/", ob->ref.segment, ob->ref.object);
 	k.o.prefix = prefix;

@@ -140,7 +140,7 @@ static void verb_of_kinds(struct cli *c, const char *verb)
 	}
 }
 
-static int help_verb(struct cli *c, const char *verb)
+static void help_verb(struct cli *c, const char *verb)
 {
 	const struct cli_command *cmd = cli_command(verb);
 	const struct cli_option *o;
@@ -174,12 +174,11 @@ static int help_verb(struct cli *c, const char *verb)
 		cli_puts(c, "  ");
 		wrap(c, cmd->example, 2, 6);
 	}
-	return 0;
 }
 
 /* ---- a kind ----------------------------------------------------------------------------- */
 
-static int help_kind(struct cli *c, const struct ipk_kind *kind)
+static void help_kind(struct cli *c, const struct ipk_kind *kind)
 {
 	const struct ipk_arg *arg;
 	const struct ipk_op *op;
@@ -217,7 +216,6 @@ static int help_kind(struct cli *c, const struct ipk_kind *kind)
 			cli_puts(c, "  ");
 			wrap(c, op->example, 2, 6);
 		}
-	return 0;
 }
 
 /* ---- all -------------------------------------------------------------------------------- */
@@ -261,6 +259,30 @@ static int overview(struct cli *c)
 	return 0;
 }
 
+/* Of a name that a verb and a kind share (set) both are told, the verb first. */
+static bool help_name(struct cli *c, const char *what)
+{
+	const struct cli_command *cmd = cli_command(what) ? cli_command(what) : cli_op_command(what);
+	const struct ipk_kind *kind = ipk_kind_by_name(what);
+
+	if (cmd && cmd->hidden)
+		cmd = NULL;
+	if (c->opt.json) {
+		if (cmd)
+			cli_schema_verb(c, cmd);
+		if (kind)
+			cli_schema_kind(c, kind);
+		return cmd || kind;
+	}
+	if (cmd)
+		help_verb(c, what);
+	if (cmd && kind)
+		cli_puts(c, "\nAlso a kind:\n\n");
+	if (kind)
+		help_kind(c, kind);
+	return cmd || kind;
+}
+
 int cli_help(struct cli *c)
 {
 	const struct cli_command *cmd;
@@ -272,19 +294,8 @@ int cli_help(struct cli *c)
 	c->ref = NULL;
 	if (!what)
 		return c->opt.json ? cli_schema(c) : overview(c);
-	cmd = cli_command(what) ? cli_command(what) : cli_op_command(what);
-	if (cmd && !cmd->hidden) {
-		if (!c->opt.json)
-			return help_verb(c, what);
-		cli_schema_verb(c, cmd);
+	if (help_name(c, what))
 		return 0;
-	}
-	if (ipk_kind_by_name(what)) {
-		if (!c->opt.json)
-			return help_kind(c, ipk_kind_by_name(what));
-		cli_schema_kind(c, ipk_kind_by_name(what));
-		return 0;
-	}
 	cli_suggest_init(&s, what);
 	for (cmd = cli_commands; cmd->name; cmd++)
 		if (!cmd->hidden)

@@ -202,11 +202,14 @@ static int item_row(void *arg, const struct ipk_item *item)
 	struct items *is = arg;
 	struct cli_table *t = &is->t;
 	struct ipk_buf b = {0};
+	const void *key;
+	size_t len;
+	const struct ipk_type *type = cli_key_of(is->ob, item, &key, &len);
 
 	if (cli_table_row(t))
 		return -ENOMEM;
-	if (item->key && is->ob->key_type) {
-		ipk_value_print(is->ob->key_type, item->key, item->key_len, 0, &b);
+	if (type) {
+		ipk_value_print(type, key, len, 0, &b);
 		ipk_buf_add(&b, "", 1);
 		cli_cell_str(t, I_KEY, b.data);
 	} else {

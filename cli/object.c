@@ -325,3 +325,17 @@ int cli_fields(struct cli_object *ob, struct ipk_visitor *v)
 		r = ob->kind->stats_visit(&ob->o, v);
 	return r == -EBADMSG ? 0 : r;
 }
+
+const struct ipk_type *cli_key_of(const struct cli_object *ob, const struct ipk_item *item,
+				  const void **ret_key, size_t *ret_len)
+{
+	bool own = !ob->key_type && ob->kind && ob->kind->flags & IPK_KIND_KEYED;
+
+	if (!own && (!ob->key_type || (item && !item->key)))
+		return NULL;
+	if (item) {
+		*ret_key = own ? item->data : item->key;
+		*ret_len = own ? item->len : item->key_len;
+	}
+	return own ? ob->type : ob->key_type;
+}

@@ -37,7 +37,10 @@ static void next_step(struct cli *c, struct cli_object *ob)
 		cli_printf(c, used ? "next ipcctl pop %s\n" : "next ipcctl push %s VALUE\n",
 			   c->ref);
 	else if (kind->flags & IPK_KIND_KEYED)
-		cli_printf(c, used ? "next ipcctl get %s\n" : "next ipcctl set %s/KEY VALUE\n",
+		cli_printf(c,
+			   used                       ? "next ipcctl get %s\n"
+			   : ipk_kind_op(kind, "add") ? "next ipcctl add %s VALUE\n"
+						      : "next ipcctl set %s/KEY VALUE\n",
 			   c->ref);
 	else if (kind->flags & IPK_KIND_INDEXED)
 		cli_printf(c, "next ipcctl get %s/0\n", c->ref);
@@ -54,9 +57,12 @@ static int show_item(void *arg, const struct ipk_item *item)
 {
 	struct shown_item *s = arg;
 	struct ipk_visitor *v = &s->r->visitor;
+	const void *key;
+	size_t len;
+	const struct ipk_type *type = cli_key_of(s->ob, item, &key, &len);
 
-	if (item->key && s->ob->key_type)
-		ipk_render_value(s->r, "key", s->ob->key_type, item->key, item->key_len);
+	if (type)
+		ipk_render_value(s->r, "key", type, key, len);
 	else
 		v->u64(v, "pos", item->pos);
 	v->u64(v, "bytes", item->len);

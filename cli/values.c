@@ -49,6 +49,7 @@ int cli_known_kind(struct cli *c, const struct cli_object *ob)
 
 static int key_error(struct cli *c, struct cli_object *ob, int r)
 {
+	const struct ipk_type *type = cli_key_of(ob, NULL, NULL, NULL);
 	struct ipk_buf key = {0};
 	uint64_t used = 0, cap = 0;
 	char kind[40];
@@ -68,8 +69,7 @@ static int key_error(struct cli *c, struct cli_object *ob, int r)
 	else if (r == -EINVAL)
 		r = cli_fail(c, CLI_WRONG, r, "\"%.*s\" is no %s", (int)key.len,
 			     key.data ? key.data : "",
-			     ob->key_type ? ob->key_type->text
-					  : "index (7) or range (0..10, 3.., ..5)");
+			     type ? type->text : "index (7) or range (0..10, 3.., ..5)");
 	else
 		r = cli_fail_code(c, r, NULL);
 	ipk_buf_free(&key);
@@ -224,9 +224,12 @@ int cli_peek(struct cli *c)
 static int print_key(void *arg, const struct ipk_item *item)
 {
 	struct reader *rd = arg;
+	const void *key;
+	size_t len;
+	const struct ipk_type *type = cli_key_of(rd->ob, item, &key, &len);
 
-	if (item->key && rd->ob->key_type)
-		cli_value(rd->c, rd->ob->key_type, item->key, item->key_len);
+	if (type)
+		cli_value(rd->c, type, key, len);
 	else
 		cli_printf(rd->c, "%llu%c", (unsigned long long)item->pos,
 			   rd->c->opt.null ? 0 : '\n');
@@ -264,6 +267,7 @@ int cli_has(struct cli *c)
 	struct reader rd = {.c = c, .ob = &ob};
 	const char *key = c->nwords > 1 ? c->word[1] : NULL;
 	size_t len = key ? strlen(key) : 0;
+	const struct ipk_type *type;
 	char kind[40];
 	int r = cli_open(c, c->word[0], CLI_REF_OBJECT | CLI_REF_KEY, &ob);
 
@@ -278,10 +282,11 @@ int cli_has(struct cli *c)
 			key = ob.ref.key;
 			len = ob.ref.key_len;
 		}
+		type = cli_key_of(&ob, NULL, NULL, NULL);
 		r = ob.kind->item(&ob.o, key, len, found_it, &rd);
 		if (r == -EINVAL)
 			r = cli_fail(c, CLI_WRONG, r, "\"%s\" is no %s", key,
-				     ob.key_type ? ob.key_type->text : "index");
+				     type ? type->text : "index");
 		else if (r < 0 && r != -ENOENT && r != -ERANGE)
 			r = cli_fail_code(c, r, NULL);
 		else

@@ -150,6 +150,9 @@ static void check_object(struct pass *p, const struct ipk_object_view *o, bool z
 	}
 	check_type(&oc.checker, "element type", o->type);
 	check_type(&oc.checker, "key type", o->key_type);
+	if (!o->key_type != !kind->key)
+		on_finding(&oc.checker, "it has %s key type, which does not go with its kind",
+			   o->key_type ? "a" : "no");
 	r = kind->check(o, &oc.checker);
 	if (r < 0)
 		on_finding(&oc.checker, "it cannot be checked: %s", ipk_strerror(r));

@@ -71,6 +71,13 @@ static inline void fill_run(struct fill *f, const struct ipk_kind *kind)
 			f->call.key_len = strlen(name);
 			f->call.err = (struct ipk_error){0};
 			f->left = 1;
+			/* What is its own key is another one each time. */
+			if (!kind->key && kind->flags & IPK_KIND_KEYED) {
+				f->value.len = 0;
+				if (ipk_value_parse(f->call.type, name, strlen(name), 0, &f->value,
+						    NULL) != 0)
+					return;
+			}
 			op->run(&f->call);
 		}
 	}

@@ -165,7 +165,7 @@ struct ipk_bench {
 };
 
 #define IPK_KIND_INDEXED 1u /* KEY is an index or a range; items/ shows positions */
-#define IPK_KIND_KEYED 2u /* KEY is a key; items/ shows keys */
+#define IPK_KIND_KEYED 2u /* KEY is a key; items/ shows keys. Without a key type, items are their own keys */
 #define IPK_KIND_VALUE 4u /* one value: value file, get without KEY */
 #define IPK_KIND_RAW 8u /* raw file: the elements' bytes side by side */
 #define IPK_KIND_PUSH 16u /* push file */

@@ -103,11 +103,14 @@ static void fill_args(const struct world *w, const struct ipk_op *op, struct ipk
 /* A key that no state has before. */
 #define NEW_KEY "n1"
 
+/* Kinds whose items are their own keys (sets) take a key where a verb needs one, and no other. */
 static const char *key_text(const struct world *w, const struct ipk_op *op)
 {
-	if (!(op->flags & IPK_OP_KEY) && !(w->kind->flags & IPK_KIND_KEYED))
+	if (!(op->flags & IPK_OP_KEY) && !w->kind->key)
 		return NULL;
-	return (w->kind->flags & IPK_KIND_KEYED) ? "k1" : "1";
+	if (!(w->kind->flags & IPK_KIND_KEYED))
+		return "1";
+	return w->kind->key ? "k1" : w->value[0];
 }
 
 static int run_op(const struct world *w, const struct ipk_op *op, const char *key, unsigned n,
@@ -285,7 +288,7 @@ static void add_verb(const struct world *w, struct trial trials[], unsigned *n,
 		t->op = op;
 		t->hold = true;
 	}
-	if ((w->kind->flags & IPK_KIND_KEYED) && (op->flags & IPK_OP_IN)) {
+	if (w->kind->key && (op->flags & IPK_OP_IN)) {
 		snprintf(name, sizeof(name), "%s new", op->name);
 		t = add_trial(trials, n, name, 1);
 		t->op = op;
@@ -354,25 +357,40 @@ int world_run(const struct world *w, const struct trial *t, unsigned n, struct i
 	return 0;
 }
 
+/* A kind whose items are their own keys. */
+static bool own_keys(const struct ipk_kind *kind)
+{
+	return kind->flags & IPK_KIND_KEYED && !kind->key;
+}
+
+/* The key or position of a fill's item i; the first own key is the one that trials use. */
+static const char *fill_key(const struct world *w, unsigned i, char buf[64])
+{
+	const char *form = !(w->kind->flags & IPK_KIND_KEYED) ? "%u"
+			   : w->kind->key		      ? "k%u"
+			   : w->type && *w->type == '{' ? "{\"id\":%u,\"px\":0,\"sym\":\"\"}"
+						      : "%u";
+
+	if (own_keys(w->kind) && i == 0)
+		return w->value[0];
+	snprintf(buf, 64, form, own_keys(w->kind) ? 100 + i : i);
+	return buf;
+}
+
 /* One run of a filling or draining verb with one input; keyed kinds get a key of their own each. */
 static int feed_one(const struct world *w, const struct ipk_op *op, unsigned i,
 		    struct ipk_segment *seg, void *handle)
 {
-	char key[16];
+	char buf[64];
 	struct world other = *w;
-	const char *k = key_text(w, op);
+	const char *k = key_text(w, op) ? fill_key(w, i, buf) : NULL;
 	struct answer a = {0};
 	int r;
 
-	if (k && (w->kind->flags & IPK_KIND_KEYED)) {
-		snprintf(key, sizeof(key), "k%u", i);
-		k = key;
-	} else if (k) {
-		snprintf(key, sizeof(key), "%u", i);
-		k = key;
-	}
+	if (own_keys(w->kind))
+		other.value[0] = fill_key(w, i, buf);
 	/* Different values, so that storing the first again changes something. */
-	if (k && w->value[(i + 1) % 3])
+	else if (k && w->value[(i + 1) % 3])
 		other.value[0] = w->value[(i + 1) % 3];
 	r = run_op(&other, op, k, 1, false, seg, handle, 0, &a);
 	ipk_buf_free(&a.out);

@@ -113,8 +113,11 @@ static void check_functions(const struct ipk_kind *k)
 		fail_msg("%s: flags and functions do not agree", k->name);
 	if ((k->flags & IPK_KIND_INDEXED) && (k->flags & IPK_KIND_KEYED))
 		fail_msg("%s: an index or a key, not both", k->name);
-	if (!(k->flags & IPK_KIND_KEYED) != !k->key)
-		fail_msg("%s: keyed means a default key type", k->name);
+	/* Without a key type the items are their own keys, and nothing but them can be stored. */
+	if (k->key && !(k->flags & IPK_KIND_KEYED))
+		fail_msg("%s: a default key type but no keys", k->name);
+	if ((k->flags & IPK_KIND_KEYED) && !k->key && ipk_kind_op(k, "set"))
+		fail_msg("%s: keys without a type", k->name);
 	if ((k->flags & IPK_KIND_PUSH) && !ipk_kind_op(k, "push"))
 		fail_msg("%s: a push file needs the verb", k->name);
 }
