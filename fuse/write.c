@@ -89,7 +89,7 @@ static bool is_complete(const char *text, size_t len)
 }
 
 /*
- * The shell does not look at what close(2) says: a line that cannot become a value, whatever may be
+ * The shell does not look at what close(2) says: what cannot become a value, whatever may be
  * written after it, is refused by the write. Nothing is stored then.
  */
 static int refuse_early(struct handle *h)
@@ -98,15 +98,19 @@ static int refuse_early(struct handle *h)
 	size_t len = h->buf.len;
 	struct place p = h->place; /* the key stays the handle's */
 	struct subject s;
+	bool line = len && h->buf.data[len - 1] == '\n';
 	int r;
 
-	if (!len || h->buf.data[len - 1] != '\n')
+	if (!len)
 		return 0;
 	r = subject_open(&s, &p);
 	if (r == 0)
 		r = subject_types(&s);
-	if (r == 0 && s.type->size && s.type->base != IPK_STR && s.type->base != IPK_BYTES &&
-	    is_complete(h->buf.data, len - 1))
+	/* What has nothing but a name holds an empty line at most. */
+	if (r == 0 && p.file == F_ITEM && len > line && tree_has_only_names(&p))
+		r = -EINVAL;
+	if (r == 0 && line && s.type->size && s.type->base != IPK_STR &&
+	    s.type->base != IPK_BYTES && is_complete(h->buf.data, len - 1))
 		r = ipk_value_parse(s.type, h->buf.data, len - 1, 0, &value, NULL);
 	ipk_buf_free(&value);
 	subject_close(&s, &p);
