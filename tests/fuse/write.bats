@@ -119,6 +119,33 @@ more' ipcctl get S/m/copy
 	cd /
 }
 
+@test "values of a set are names: touch adds one, rm removes it" {
+	ipcctl new -P S/x set
+	ipcctl add S/x red a/b
+	serve --rw
+	cd "$M/S/x/items"
+	is 'a%2Fb red' bash -c 'echo *'
+	is 400 stat -c %a red
+	is '' cat red
+	touch new
+	touch new red
+	is true ipcctl has S/x new
+	is 3 cat ../used
+	: >colon
+	is true ipcctl has S/x colon
+	refuses 'Invalid argument' put text late
+	refuses 'Permission denied' put text red
+	rm red new 'a%2Fb'
+	refuses 'No such file' rm red
+	is false bash -c 'ipcctl has S/x red || true'
+	mv colon renamed
+	rm late
+	is renamed ipcctl get S/x
+	is '"renamed"' cat ../all.json
+	refuses 'not permitted' mkdir d
+	cd /
+}
+
 @test "a key too long for a name is read, changed and removed by its cut name" {
 	long=$(printf 'k%.0s' $(seq 400))
 	ipcctl new -P S/m map
