@@ -100,6 +100,7 @@ struct cli_command {
 	const char *name;
 	const char *args;    /* usage after the verb */
 	const char *summary; /* one line, lower case, no stop */
+	const char *text;    /* a paragraph for help and man page, or NULL */
 	const char *example; /* shell, runs after: ipcctl new -P S/x KIND */
 	const char *options; /* names of the options it takes besides the common ones */
 	int min, max;        /* words after the verb; max <0: any number */

@@ -186,7 +186,15 @@ const struct cli_command cli_commands[] = {
 		.name = "fsck",
 		.args = "SEG[/OBJ]",
 		.summary = "check all structures; silent and exit 0 when all is well",
-		.example = "ipcctl fsck S",
+		.text = "--repair makes right what can be: a line for each thing done, then one for each "
+			"finding that is left, and exit 0 when none is. It works on a private copy, "
+			"saves what will change in a file beside the segment (FILE.undo, mode 0600), and "
+			"only then writes; killed anywhere it can be run again. --undo puts the bytes "
+			"back, unless they have been changed since (exit 4). While anybody is attached, or "
+			"another repair is at work, both refuse with exit 5. Magic, version and layout are "
+			"never guessed at: without them it exits 7.",
+		.example = "ipcctl fsck S; ipcctl fsck S --repair --dry-run",
+		.options = "repair undo dry-run",
 		.min = 1,
 		.max = 1,
 		.exec = cli_fsck,

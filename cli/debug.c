@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* Who is there, and is it well: who stat fsck gc. */
+/* Who is there, what it counts, what the dead left: who stat gc. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cli.h"
+#include "ipk/repair.h"
 
 /* ---- who -------------------------------------------------------------------------------- */
 
@@ -142,73 +143,6 @@ int cli_stat(struct cli *c)
 	return r;
 }
 
-/* ---- fsck ------------------------------------------------------------------------------- */
-
-struct findings {
-	struct cli *c;
-	const char *object; /* only this one's, or NULL */
-	uint64_t n;
-};
-
-static void print_finding(void *arg, const char *where, const char *what)
-{
-	struct findings *f = arg;
-	struct ipk_buf b = {0};
-	size_t len = f->object ? strlen(f->object) : 0;
-
-	if (f->object && (strncmp(where, f->object, len) || (where[len] && where[len] != '/')))
-		return;
-	f->n++;
-	if (f->c->opt.json) {
-		ipk_buf_str(&b, "{\"v\":1");
-		cli_json_str(&b, "where", where);
-		cli_json_str(&b, "what", what);
-		ipk_buf_str(&b, "}");
-		cli_json(f->c, b.data, b.len);
-	} else {
-		cli_escape(&b, where, strlen(where));
-		ipk_buf_str(&b, ": ");
-		cli_escape(&b, what, strlen(what));
-		ipk_buf_str(&b, "\n");
-		cli_put(f->c, b.data, b.len);
-		cli_end_record(f->c);
-	}
-	ipk_buf_free(&b);
-}
-
-int cli_fsck(struct cli *c)
-{
-	struct findings f = {.c = c};
-	struct ipk_error err = {0};
-	struct cli_object ob = {0};
-	char *object;
-	int r = cli_ref(c, c->word[0], CLI_REF_SEGMENT | CLI_REF_OBJECT, &ob.ref);
-
-	if (r)
-		return r;
-	/* The object of a damaged segment may be beyond finding: only the segment is opened. */
-	object = ob.ref.object;
-	ob.ref.object = NULL;
-	r = cli_find(&ob, &err);
-	ob.ref.object = object;
-	f.object = object;
-	if (r == -ENOENT) {
-		cli_close(&ob);
-		return cli_open(c, c->word[0], CLI_REF_SEGMENT | CLI_REF_OBJECT, &ob);
-	}
-	if (r == 0)
-		r = ipk_fsck(ob.view, print_finding, &f, &err);
-	if (r < 0)
-		r = cli_fail_code(c, r, &err);
-	else if (object && f.n == 0 && cli_find(&ob, &err) == -ENOENT)
-		r = cli_fail(c, CLI_ABSENT, -ENOENT, "no object \"%s\" in %s", object,
-			     ob.ref.segment);
-	else
-		r = f.n ? CLI_NO : CLI_DONE;
-	cli_close(&ob);
-	return r;
-}
-
 /* ---- gc --------------------------------------------------------------------------------- */
 
 struct dead {
@@ -275,6 +209,28 @@ static int gc_segment(struct cli *c, const char *name)
 	return r;
 }
 
+/* What a repair had saved, of a segment that is gone. */
+static void say_forgotten(void *arg, const char *path)
+{
+	struct cli *c = arg;
+	struct ipk_buf b = {0};
+
+	if (c->opt.json) {
+		ipk_buf_str(&b, "{\"v\":1");
+		cli_json_str(&b, "file", path);
+		cli_json_bool(&b, "removed", !c->opt.dry_run);
+		ipk_buf_str(&b, "}");
+		cli_json(c, b.data, b.len);
+	} else {
+		ipk_buf_str(&b, c->opt.dry_run ? "would remove " : "removed ");
+		cli_escape(&b, path, strlen(path));
+		ipk_buf_str(&b, "\n");
+		cli_put(c, b.data, b.len);
+	}
+	cli_end_record(c);
+	ipk_buf_free(&b);
+}
+
 int cli_gc(struct cli *c)
 {
 	char **names = NULL;
@@ -287,5 +243,6 @@ int cli_gc(struct cli *c)
 			first = r;
 	}
 	cli_names_free(names, n);
+	(void)ipk_repair_forget(c->opt.dry_run ? IPK_REPAIR_DRY : 0, say_forgotten, c);
 	return first;
 }

@@ -151,6 +151,10 @@ static void help_verb(struct cli *c, const char *verb)
 		wrap(c, line, 0, 8);
 		cli_puts(c, "  ");
 		wrap(c, cmd->summary, 2, 2);
+		if (cmd->text) {
+			cli_puts(c, "\n  ");
+			wrap(c, cmd->text, 2, 2);
+		}
 	} else {
 		cmd = cli_op_command(verb);
 		cli_printf(c, "ipcctl %s REF ...\n", cmd->name);

@@ -35,6 +35,8 @@ const struct cli_option cli_options[] = {
 	{"meta", 0, false, NULL, "a record around each value: position, redelivered"},
 	{"interval", 'i', false, "DUR", "again each DUR; bench: how long each row takes"},
 	{"dry-run", 0, false, NULL, "say what would be done, and do nothing"},
+	{"repair", 0, false, NULL, "make right what is wrong; what changes is saved before"},
+	{"undo", 0, false, NULL, "take the last repair back"},
 	{"value-file", 0, false, "FILE", "the value is what FILE holds"},
 	{"long", 'l', false, NULL, "more columns"},
 	{"parents", 'P', false, NULL, "make the missing segment too"},

@@ -132,6 +132,8 @@ static void verb(struct ipk_buf *b, const struct cli_command *cmd, bool builtin)
 	text(b, "name", cmd->name);
 	text(b, "args", cmd->args);
 	text(b, "summary", cmd->summary);
+	if (cmd->text)
+		text(b, "text", cmd->text);
 	text(b, "example", cmd->example);
 	cli_json_bool(b, "builtin", builtin);
 	ipk_buf_str(b, ",\"options\":[");

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "ipk/kind.h"
+#include "repair.h"
 #include "segment/image.h"
 #include "segment/view.h"
 #include "type.h"
@@ -340,13 +341,11 @@ static int agree(struct ipk_view *view, struct findings *ret_found)
 	return r;
 }
 
-int ipk_fsck(struct ipk_view *view, void (*fn)(void *arg, const char *where, const char *what),
-	     void *arg, struct ipk_error *err)
+/* found is what r says. */
+static int tell(struct ipk_view *view, int r, struct findings *found,
+		void (*fn)(void *arg, const char *where, const char *what), void *arg,
+		struct ipk_error *err)
 {
-	struct findings found = {0};
-	int r;
-
-	r = agree(view, &found);
 	if (r == -EAGAIN)
 		return ipk_error_set(err, r,
 				     "segment %s changes faster than it can be read; try again",
@@ -357,11 +356,30 @@ int ipk_fsck(struct ipk_view *view, void (*fn)(void *arg, const char *where, con
 	if (r < 0)
 		return ipk_error_set(err, r, "segment %s: %s", ipk_view_name(view),
 				     ipk_strerror(r));
-	for (u32 i = 0; i < found.n; i++)
-		fn(arg, found.f[i].where, found.f[i].what);
-	if (found.n == FINDINGS_MAX)
+	for (u32 i = 0; i < found->n; i++)
+		fn(arg, found->f[i].where, found->f[i].what);
+	if (found->n == FINDINGS_MAX)
 		fn(arg, "fsck", "there is more; nothing further was looked at");
-	r = (int)found.n;
-	free(found.f);
-	return r;
+	free(found->f);
+	return (int)found->n;
+}
+
+int ipk_fsck(struct ipk_view *view, void (*fn)(void *arg, const char *where, const char *what),
+	     void *arg, struct ipk_error *err)
+{
+	struct findings found = {0};
+	int r = agree(view, &found);
+
+	return tell(view, r, &found, fn, arg, err);
+}
+
+int ipk_fsck_copy(struct ipk_view *view,
+		  void (*fn)(void *arg, const char *where, const char *what), void *arg,
+		  struct ipk_error *err)
+{
+	struct findings found = {0};
+	bool quiet;
+	int r = run_pass(view, &found, &quiet);
+
+	return tell(view, r, &found, fn, arg, err);
 }

@@ -266,6 +266,43 @@ static int array_check(const struct ipk_object_view *o, struct ipk_checker *c)
 	return r;
 }
 
+/* The constants follow from type and capacity; a write to nowhere is dropped. */
+static int array_repair(const struct ipk_object_view *o, struct ipk_repairer *r)
+{
+	struct ipk_array_body *b = r->at(r, o->body, sizeof(*b)), want;
+	struct ipk_array_geometry g;
+	struct ipk_type *type;
+	u64 bytes, *index;
+	int error = b ? measure(o, &g) : -EBADMSG;
+
+	if (error == -EBADMSG && b) {
+		error = ipk_type_parse(o->type, strlen(o->type), &type, NULL);
+		if (error < 0)
+			return error == -ENOMEM ? error : -EBADMSG;
+		bytes = ipk_array_layout(o->opts[0], type->size, &want);
+		ipk_type_free(type);
+		if (!bytes || bytes > o->body_size)
+			return -EBADMSG;
+		want.lock = b->lock;
+		want.seq = b->seq;
+		*b = want;
+		r->did(r, "it has %llu elements of %u bytes, as when it was made",
+		       (unsigned long long)want.cap, want.size);
+		error = measure(o, &g);
+	}
+	if (error < 0 || !g.slots || !(b->seq & 1))
+		return error;
+	index = r->at(r, ipk_array_entry(&g, ipk_array_done(b->seq)), sizeof(*index));
+	if (!index)
+		return -EBADMSG;
+	if (*index >= g.cap) {
+		r->did(r, "a write to element %llu, which it does not have, is dropped",
+		       (unsigned long long)*index);
+		b->seq++;
+	}
+	return 0;
+}
+
 static int bench_rounds(void *handle, uint64_t n)
 {
 	u64 val[512] = {0}, i = 0, cap = ipk_array_count(handle);
@@ -314,5 +351,6 @@ const struct ipk_kind ipk_kind_array = {
 	.raw = array_raw,
 	.holders = array_holders,
 	.check = array_check,
+	.repair = array_repair,
 	.bench = &bench,
 };

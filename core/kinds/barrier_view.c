@@ -190,6 +190,61 @@ static int barrier_check(const struct ipk_object_view *o, struct ipk_checker *c)
 	return r;
 }
 
+static u64 *places(const struct ipk_object_view *o, struct ipk_repairer *r,
+		   struct ipk_barrier_body *b)
+{
+	u64 parties = b->parties, leave = b->leave;
+
+	if (parties == 0 || parties > IPK_BAR_PARTIES_MAX ||
+	    parties > (o->body_size - sizeof(*b)) / 8)
+		parties = o->opts[0];
+	if (leave > 1)
+		leave = o->opts[1] == 1;
+	if (parties == 0 || parties > IPK_BAR_PARTIES_MAX ||
+	    parties > (o->body_size - sizeof(*b)) / 8)
+		return NULL;
+	if (b->parties != parties || b->leave != leave) {
+		b->parties = parties;
+		b->leave = (u32)leave;
+		r->did(r, "it has %llu parties, and the dead %s", (unsigned long long)parties,
+		       leave ? "leave it" : "break it");
+	}
+	return r->at(r, o->body + sizeof(*b), parties * 8);
+}
+
+/* A party that does not exist is a dead one: as ipk_barrier_recover(). */
+static int barrier_repair(const struct ipk_object_view *o, struct ipk_repairer *r)
+{
+	struct ipk_barrier_body *b =
+		o->body_size < sizeof(*b) ? NULL : r->at(r, o->body, sizeof(*b));
+	struct ipk_participant_info p;
+	u64 *place = b ? places(o, r, b) : NULL;
+
+	if (!place)
+		return -EBADMSG;
+	for (u64 i = 0; i < b->parties; i++) {
+		u64 owner = ipk_place_owner(place[i]);
+		int error = 0;
+
+		if (owner && owner != IPK_PLACE_NOBODY)
+			error = owner > IPK_SLOTS_MAX ?
+					-ENOENT :
+					ipk_view_participant(o->view, (u32)owner - 1, &p);
+		if (error == 0)
+			continue;
+		if (error != -ENOENT)
+			return error;
+		place[i] = ipk_place_next(place[i], ipk_bar_gen(b->gen) - 1, 0);
+		if (b->leave)
+			place[i] |= IPK_PLACE_LEFT;
+		else
+			b->gen |= IPK_BAR_BROKEN;
+		r->did(r, "the party in place %llu %s", (unsigned long long)i,
+		       b->leave ? "has left" : "is dead, which breaks it");
+	}
+	return 0;
+}
+
 /* ---- verbs --------------------------------------------------------------------------------------- */
 
 static int explain(struct ipk_call *call, int r)
@@ -301,5 +356,6 @@ const struct ipk_kind ipk_kind_barrier = {
 	.value = barrier_value,
 	.holders = barrier_holders,
 	.check = barrier_check,
+	.repair = barrier_repair,
 	.bench = &bench,
 };

@@ -141,5 +141,8 @@ int ipk_cells_holders(const struct ipk_object_view *o, const struct ipk_cells_at
 /* Finds cells whose owner cannot be: what is what one of them is called. */
 int ipk_cells_check(const struct ipk_object_view *o, const struct ipk_cells_at *at,
 		    const char *what, struct ipk_checker *c);
+/* Frees them, in a repair. */
+int ipk_cells_repair(const struct ipk_object_view *o, const struct ipk_cells_at *at,
+		     const char *what, struct ipk_repairer *r);
 
 #endif

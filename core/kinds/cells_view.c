@@ -114,3 +114,33 @@ int ipk_cells_check(const struct ipk_object_view *o, const struct ipk_cells_at *
 
 	return ipk_cells_each(o, at, check_cell, &k);
 }
+
+int ipk_cells_repair(const struct ipk_object_view *o, const struct ipk_cells_at *at,
+		     const char *what, struct ipk_repairer *r)
+{
+	struct ipk_participant_info p;
+	u64 freed = 0;
+
+	for (u64 i = 0; i < at->cap; i++) {
+		u64 *cell = r->at(r, at->off + i * at->stride, 8), owner;
+		int error;
+
+		if (!cell)
+			return -EBADMSG;
+		owner = ipk_cell_owner(*cell);
+		if (ipk_cell_is_free(*cell) || (owner == IPK_CELL_NOBODY && !(*cell & IPK_CELL_P)))
+			continue;
+		error = owner && owner <= IPK_SLOTS_MAX
+				? ipk_view_participant(o->view, (u32)owner - 1, &p)
+				: -ENOENT;
+		if (error < 0 && error != -ENOENT)
+			return error;
+		if (error == 0)
+			continue;
+		*cell &= ~(IPK_CELL_OWNER | IPK_CELL_P);
+		freed++;
+	}
+	if (freed)
+		r->did(r, "%llu %s that nobody has are free", (unsigned long long)freed, what);
+	return 0;
+}

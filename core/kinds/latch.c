@@ -252,6 +252,25 @@ static int latch_check(const struct ipk_object_view *o, struct ipk_checker *c)
 	return 0;
 }
 
+static int latch_repair(const struct ipk_object_view *o, struct ipk_repairer *r)
+{
+	struct ipk_latch_body *b = r->at(r, o->body, sizeof(*b)), found;
+	int error = read_body(o, &found);
+
+	if (error != -EBADMSG || !b || o->body_size < sizeof(*b))
+		return error;
+	if (!count_ok(b->count) && !count_ok(o->opts[0]))
+		return -EBADMSG;
+	if (!count_ok(b->count))
+		b->count = o->opts[0];
+	/* How much has been counted down nobody knows: it begins anew, which opens it too late at worst. */
+	if ((b->word & IPK_LATCH_LEFT) > b->count)
+		b->word = (b->word & ~IPK_LATCH_LEFT) | b->count;
+	r->did(r, "%llu of %llu are left to count down",
+	       (unsigned long long)(b->word & IPK_LATCH_LEFT), (unsigned long long)b->count);
+	return 0;
+}
+
 /* ---- verbs --------------------------------------------------------------------------------------- */
 
 static int run_countdown(struct ipk_call *call)
@@ -364,5 +383,6 @@ const struct ipk_kind ipk_kind_latch = {
 	.stats_visit = latch_stats,
 	.value = latch_value,
 	.check = latch_check,
+	.repair = latch_repair,
 	.bench = &bench,
 };

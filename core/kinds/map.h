@@ -232,6 +232,8 @@ int ipk_map_holders(const struct ipk_object_view *o, ipk_holder_fn *fn, void *ar
  */
 
 int ipk_map_check(const struct ipk_object_view *o, struct ipk_checker *c);
+/* map_repair.c */
+int ipk_map_repair(const struct ipk_object_view *o, struct ipk_repairer *r);
 
 /* ---- map_write.c ------------------------------------------------------------------------------
  */

@@ -267,5 +267,6 @@ const struct ipk_kind ipk_kind_map = {
 	.item = ipk_map_item,
 	.holders = ipk_map_holders,
 	.check = ipk_map_check,
+	.repair = ipk_map_repair,
 	.bench = &bench,
 };

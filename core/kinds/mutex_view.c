@@ -140,6 +140,32 @@ static int mutex_check(const struct ipk_object_view *o, struct ipk_checker *c)
 	return r;
 }
 
+/* Whoever held it has died: what it protects is suspect. */
+static int mutex_repair(const struct ipk_object_view *o, struct ipk_repairer *r)
+{
+	struct ipk_mutex_body *b = r->at(r, o->body, sizeof(*b));
+	struct ipk_participant_info p;
+	int error;
+
+	if (!b || o->body_size < sizeof(*b))
+		return -EBADMSG;
+	if (b->recursive > 1) {
+		b->recursive = o->opts[0] == 1;
+		r->did(r, "it is %s", b->recursive ? "recursive" : "not recursive");
+	}
+	if (!ipk_mutex_owner(b->word))
+		return 0;
+	error = ipk_mutex_owner(b->word) > IPK_SLOTS_MAX ?
+			-ENOENT :
+			ipk_view_participant(o->view, (u32)ipk_mutex_owner(b->word) - 1, &p);
+	if (error != -ENOENT)
+		return error;
+	b->word = (b->word & IPK_MTX_SEQ) | (b->word & IPK_MTX_LOST) |
+		  (b->word & IPK_MTX_FD ? b->word & IPK_MTX_DIED : IPK_MTX_DIED);
+	r->did(r, "nobody holds it any more");
+	return 0;
+}
+
 /* ---- verbs --------------------------------------------------------------------------------------- */
 
 static int explain(struct ipk_call *call, int r)
@@ -235,5 +261,6 @@ const struct ipk_kind ipk_kind_mutex = {
 	.value = mutex_value,
 	.holders = mutex_holders,
 	.check = mutex_check,
+	.repair = mutex_repair,
 	.bench = &bench,
 };

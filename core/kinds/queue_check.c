@@ -46,7 +46,7 @@ static int check_lap(struct ipk_queue_view *qv, void *arg, u64 i, u64 w)
 	return 0;
 }
 
-static const char *value_fault(struct ipk_queue_view *qv, u64 w, u64 buf, u64 len)
+const char *ipk_queue_value_fault(struct ipk_queue_view *qv, u64 w, u64 buf, u64 len)
 {
 	u64 cap;
 
@@ -73,7 +73,7 @@ static int check_value(struct ipk_queue_view *qv, void *arg, u64 i, u64 w)
 		r = ipk_view_u64(view, off + offsetof(struct ipk_queue_slot, var.len), &len);
 	if (r < 0)
 		return r;
-	fault = value_fault(qv, w, buf, len);
+	fault = ipk_queue_value_fault(qv, w, buf, len);
 	r = ipk_view_u64(view, off, &now);
 	if (r < 0)
 		return r;

@@ -312,5 +312,6 @@ const struct ipk_kind ipk_kind_queue = {
 	.item = ipk_queue_item,
 	.holders = ipk_queue_holders,
 	.check = ipk_queue_check,
+	.repair = ipk_queue_repair,
 	.bench = &bench,
 };

@@ -15,6 +15,7 @@ int ipk_queue_item(const struct ipk_object_view *o, const char *key, size_t len,
 		   void *arg);
 int ipk_queue_holders(const struct ipk_object_view *o, ipk_holder_fn *fn, void *arg);
 int ipk_queue_check(const struct ipk_object_view *o, struct ipk_checker *c);
+int ipk_queue_repair(const struct ipk_object_view *o, struct ipk_repairer *r);
 
 /* A queue that is being looked at. */
 struct ipk_queue_view {
@@ -34,6 +35,9 @@ int ipk_queue_look(const struct ipk_object_view *o, struct ipk_queue_view *ret);
  */
 typedef int queue_word_fn(struct ipk_queue_view *qv, void *arg, u64 i, u64 w);
 int ipk_queue_words(struct ipk_queue_view *qv, u64 i, u64 n, queue_word_fn *fn, void *arg);
+
+/* What is wrong with a slot's value of variable size, in words, or NULL. */
+const char *ipk_queue_value_fault(struct ipk_queue_view *qv, u64 w, u64 buf, u64 len);
 
 static inline u64 qv_slot(const struct ipk_queue_view *qv, u64 i)
 {

@@ -154,6 +154,23 @@ static int semaphore_check(const struct ipk_object_view *o, struct ipk_checker *
 	return r < 0 ? r : ipk_cells_check(o, &s, "permit", c);
 }
 
+/* What nobody who exists has is free. */
+static int semaphore_repair(const struct ipk_object_view *o, struct ipk_repairer *r)
+{
+	struct ipk_semaphore_body *b = r->at(r, o->body, sizeof(*b));
+	u64 bytes = ipk_sem_bytes(o->opts[0]);
+	struct ipk_cells_at s;
+	int error = b ? measure(o, &s) : -EBADMSG;
+
+	if (error == -EBADMSG && b && bytes && bytes <= o->body_size) {
+		b->cap = o->opts[0];
+		b->stride = ipk_sem_stride(b->cap);
+		r->did(r, "it has %llu permits, as when it was made", (unsigned long long)b->cap);
+		error = measure(o, &s);
+	}
+	return error < 0 ? error : ipk_cells_repair(o, &s, "permits", r);
+}
+
 /* ---- verbs
  * --------------------------------------------------------------------------------------- */
 
@@ -312,5 +329,6 @@ const struct ipk_kind ipk_kind_semaphore = {
 	.value = semaphore_value,
 	.holders = semaphore_holders,
 	.check = semaphore_check,
+	.repair = semaphore_repair,
 	.bench = &bench,
 };

@@ -316,10 +316,24 @@ static void check_zombies(struct ipk_image *im)
 	}
 }
 
+/* Who commits holds the lock until the journal is empty: while the word is the same, nobody did. */
+static void check_journal(struct ipk_image *im)
+{
+	u64 before, n, after;
+
+	if (ipk_view_u64(im->view, offsetof(struct ipk_header, lock), &before) == 0 &&
+	    ipk_view_u64(im->view, offsetof(struct ipk_header, journal.n), &n) == 0 &&
+	    ipk_view_u64(im->view, offsetof(struct ipk_header, lock), &after) == 0 && n &&
+	    before == after && !(before & IPK_LOCK_OWNER))
+		ipk_image_finding(im, "journal", "%llu changes wait in it, which nobody can have left",
+				  (ull)n);
+}
+
 int ipk_image_check(struct ipk_image *im)
 {
 	int r;
 
+	check_journal(im);
 	if (im->whole) {
 		check_totals(im);
 		check_lists(im);

@@ -75,6 +75,19 @@ static int read_at(int fd, u64 off, void *dst, u64 len)
 	return r;
 }
 
+/* Only what a transaction may change is laid over anything: never what is constant. */
+static bool changes_allowed(const struct ipk_journal *j)
+{
+	for (u64 i = 0; i < j->n; i++) {
+		u64 off = j->e[i].off;
+
+		if (off % 8 || off < offsetof(struct ipk_header, size) ||
+		    (off >= offsetof(struct ipk_header, journal) && off < sizeof(struct ipk_header)))
+			return false;
+	}
+	return true;
+}
+
 /* The journal's change into o, whole; o->n is 0 when there is none. */
 static int read_journal(int fd, struct overlay *o)
 {
@@ -97,6 +110,8 @@ static int read_journal(int fd, struct overlay *o)
 			return r;
 		if (memcmp(&j, &again, offsetof(struct ipk_journal, e) + j.n * sizeof(j.e[0])) != 0)
 			continue;
+		if (!changes_allowed(&j))
+			return -EBADMSG;
 		o->lock = lock;
 		memcpy(o->e, j.e, j.n * sizeof(j.e[0]));
 		o->n = j.n;

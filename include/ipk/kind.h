@@ -139,6 +139,18 @@ struct ipk_checker {
 	void (*block)(struct ipk_checker *c, uint64_t off, uint64_t size);
 };
 
+/* ---- repair ------------------------------------------------------------------------------------ */
+
+/* For a kind that repairs: a private copy of the segment, in which nobody else is at work. */
+struct ipk_repairer {
+	/* The bytes [off, off + len) of the copy, to be read and written; NULL outside of it. */
+	void *(*at)(struct ipk_repairer *r, uint64_t off, uint64_t len);
+	/* The kind owns the block at off and uses size bytes of it. 0; else it is not the kind's to use. */
+	int (*claim)(struct ipk_repairer *r, uint64_t off, uint64_t size);
+	/* One thing that was done, in words an operator understands. */
+	void (*did)(struct ipk_repairer *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+};
+
 /* Who holds something of an object. */
 typedef int ipk_holder_fn(void *arg, uint32_t slot, const char *role, uint64_t count);
 
@@ -217,6 +229,13 @@ struct ipk_kind {
 	int (*raw)(const struct ipk_object_view *o, struct ipk_buf *bytes);
 	int (*holders)(const struct ipk_object_view *o, ipk_holder_fn *fn, void *arg); /* or NULL */
 	int (*check)(const struct ipk_object_view *o, struct ipk_checker *c);
+	/*
+	 * Makes right what check() finds fault with, changes nothing where that is silent, and claims the
+	 * object's blocks, all but the header's. What cannot be told is given up: items keep their order,
+	 * what the dead held is given back. Without it (NULL) what check() finds stays.
+	 * 0, or -EBADMSG: beyond repair.
+	 */
+	int (*repair)(const struct ipk_object_view *o, struct ipk_repairer *r);
 
 	const struct ipk_bench *bench; /* or NULL: nothing to measure */
 };

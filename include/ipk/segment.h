@@ -3,7 +3,7 @@
  * Segments: named pieces of shared memory that outlive their processes and hold objects.
  *
  * A segment is one file: NAME.ipk in $IPK_DIR (default /dev/shm), or any path that begins with
- * "/", "./" or "../". Nothing else is created anywhere.
+ * "/", "./" or "../". Nothing else is created anywhere, but by ipk_repair().
  *
  * Threads: every function may be called from any thread; a handle may be shared by the threads of a
  * process. Each thread that uses a segment for writing registers itself as a participant at its first

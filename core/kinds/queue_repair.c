@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A queue made right, in a copy where nobody is at work. Let T = m * cap + k be the next position
+ * to be given out. Then the last position of each slot before k is of lap m, that of the others of
+ * lap m - 1. m and k are chosen so that as few words as possible contradict them. An item whose
+ * word does is kept, as one that was given back; a word that means nothing becomes an empty
+ * position.
+ */
+#include <stdlib.h>
+
+#include "kinds/queue_view.h"
+#include "type.h"
+
+#define QW_LAP_MAX (UINT64_MAX >> QW_LAP_SHIFT)
+
+struct fix {
+	const struct ipk_object_view *o;
+	struct ipk_repairer *r;
+	struct ipk_queue_view qv; /* geometry */
+	struct ipk_queue_body *b;
+	i64 m; /* of T, see above */
+	u64 k;
+	u64 empty, kept, values;
+};
+
+static struct ipk_queue_slot *slot(const struct fix *f, u64 i)
+{
+	return f->r->at(f->r, qv_slot(&f->qv, i), f->qv.g.size ? 8 : sizeof(struct ipk_queue_slot));
+}
+
+/* ---- constants ---------------------------------------------------------------------------------
+ */
+
+/* What the object was created with tells them. */
+static int mend_constants(struct fix *f)
+{
+	struct ipk_queue_body want;
+	struct ipk_type *type;
+	u64 bytes;
+	int r = ipk_queue_look(f->o, &f->qv);
+
+	if (r != -EBADMSG)
+		return r;
+	r = ipk_type_parse(f->o->type, strlen(f->o->type), &type, NULL);
+	if (r < 0)
+		return r == -ENOMEM ? r : -EBADMSG;
+	bytes = ipk_queue_layout(f->o->opts[0], (u32)type->size, &want);
+	ipk_type_free(type);
+	if (!bytes || bytes > f->o->body_size)
+		return -EBADMSG;
+	f->b->cap = want.cap;
+	f->b->stride = want.stride;
+	f->b->size = want.size;
+	f->r->did(f->r, "it has %llu slots of %llu bytes, as when it was made",
+		  (unsigned long long)want.cap, (unsigned long long)want.stride);
+	return ipk_queue_look(f->o, &f->qv);
+}
+
+/* ---- positions ---------------------------------------------------------------------------------
+ */
+
+/* The lap of the last position of a slot. */
+static i64 lap_of(u64 w)
+{
+	return (i64)(qw_st(w) == IPK_QUEUE_FREE ? w - QW_LAP : w) >> QW_LAP_SHIFT;
+}
+
+static int by_value(const void *a, const void *b)
+{
+	i64 x = *(const i64 *)a, y = *(const i64 *)b;
+
+	return (x > y) - (x < y);
+}
+
+/* The lap that most slots are in. */
+static i64 usual_lap(i64 *lap, u64 n)
+{
+	u64 best = 0, run = 0;
+	i64 usual = -1;
+
+	qsort(lap, n, sizeof(*lap), by_value);
+	for (u64 i = 0; i < n; i++) {
+		run = i && lap[i] == lap[i - 1] ? run + 1 : 1;
+		if (run >= best) {
+			best = run;
+			usual = lap[i];
+		}
+	}
+	return usual;
+}
+
+/* With m: the k that the fewest words contradict; how many do. */
+static u64 best_k(const struct fix *f, i64 m, u64 *ret_k)
+{
+	u64 wrong = 0, best, i;
+
+	for (i = 0; i < f->qv.g.cap; i++) /* k = 0: all should be in lap m - 1 */
+		wrong += qw_legal(slot(f, i)->w) && lap_of(slot(f, i)->w) != m - 1;
+	best = wrong;
+	*ret_k = 0;
+	for (i = 0; i < f->qv.g.cap; i++) {
+		u64 w = slot(f, i)->w;
+
+		if (!qw_legal(w))
+			continue;
+		wrong += (u64)(lap_of(w) != m) - (u64)(lap_of(w) != m - 1);
+		if (wrong < best) {
+			best = wrong;
+			*ret_k = i + 1;
+		}
+	}
+	return best;
+}
+
+static int find_next(struct fix *f)
+{
+	i64 *lap = malloc(f->qv.g.cap * sizeof(*lap)), usual;
+	u64 n = 0, k, wrong;
+
+	if (!lap)
+		return -ENOMEM;
+	for (u64 i = 0; i < f->qv.g.cap; i++)
+		if (qw_legal(slot(f, i)->w))
+			lap[n++] = lap_of(slot(f, i)->w);
+	usual = usual_lap(lap, n);
+	free(lap);
+	if (!n) { /* the hint is all there is */
+		f->m = (i64)(f->b->tail >> f->qv.g.bits);
+		f->k = qc_index(&f->qv.g, f->b->tail);
+		if (f->k >= f->qv.g.cap || f->m >= (i64)QW_LAP_MAX)
+			f->m = f->k = 0;
+		return 0;
+	}
+	wrong = best_k(f, usual, &f->k);
+	f->m = usual;
+	if (best_k(f, usual + 1, &k) < wrong) {
+		f->m = usual + 1;
+		f->k = k;
+	}
+	if (f->k == f->qv.g.cap) {
+		f->m++;
+		f->k = 0;
+	}
+	return 0;
+}
+
+/* ---- words -------------------------------------------------------------------------------------
+ */
+
+static void mend_word(struct fix *f, u64 i)
+{
+	u64 *word = &slot(f, i)->w, w = *word;
+	i64 lap = i < f->k ? f->m : f->m - 1;
+	u64 base = (u64)lap << QW_LAP_SHIFT;
+
+	if (!qw_legal(w) || (lap_of(w) != lap && !qw_item(w))) {
+		*word = base + QW_LAP;
+		f->empty++;
+	} else if (lap_of(w) != lap) {
+		*word = base | (qw_given_back(w) & (QW_LAP - 1));
+		f->kept++;
+	}
+}
+
+/* Values of variable size: each in a block of its own that fits. */
+static void mend_value(struct fix *f, u64 i)
+{
+	struct ipk_queue_slot *s = slot(f, i);
+	u64 buf = s->var.buf, cap;
+	bool bad = ipk_queue_value_fault(&f->qv, s->w, buf, s->var.len) != NULL;
+
+	if (!bad && buf) {
+		bad = ipk_view_u64(f->o->view, buf, &cap) < 0 ||
+		      f->r->claim(f->r, buf, sizeof(struct ipk_queue_buffer) + cap) != 0;
+		/* A value that lies in the slot needs none. */
+		if (bad && (!qw_item(s->w) || s->var.len <= IPK_QUEUE_INLINE)) {
+			s->var.buf = 0;
+			f->r->did(f->r, "slot %llu has no buffer", (unsigned long long)i);
+			return;
+		}
+	}
+	if (!bad)
+		return;
+	s->var.buf = s->var.len = 0;
+	f->values++;
+	if (qw_item(s->w))
+		s->w = qw_lap(s->w) + QW_LAP;
+}
+
+/* ---- hints -------------------------------------------------------------------------------------
+ */
+
+static u64 code(const struct fix *f, i64 lap, u64 i)
+{
+	return (u64)lap << f->qv.g.bits | i;
+}
+
+static bool ahead(const struct fix *f, u64 hint)
+{
+	return (i64)(hint - code(f, f->m, f->k)) > 0 || qc_index(&f->qv.g, hint) >= f->qv.g.cap;
+}
+
+static void mend_hints(struct fix *f)
+{
+	u64 first = f->m > 0 ? code(f, f->m - 1, f->k) : 0;
+	bool hidden = false;
+
+	for (u64 i = 0; i < f->qv.g.cap; i++) {
+		u64 w = slot(f, i)->w;
+
+		hidden |= qw_st(w) == IPK_QUEUE_FULL && !qw_own(w) && !qw_rdc(w) &&
+			  (i64)(code(f, lap_of(w), i) - f->b->head) < 0;
+	}
+	if (hidden || ahead(f, f->b->head)) {
+		f->b->head = first;
+		f->r->did(f->r, "the head is at position %llu",
+			  (unsigned long long)qc_pos(&f->qv.g, first));
+	}
+	if (ahead(f, f->b->tail)) {
+		f->b->tail = code(f, f->m, f->k);
+		f->r->did(f->r, "the tail is at position %llu",
+			  (unsigned long long)qc_pos(&f->qv.g, f->b->tail));
+	}
+	if (f->kept)
+		f->b->rd = qrd_pend(f->b->rd);
+}
+
+int ipk_queue_repair(const struct ipk_object_view *o, struct ipk_repairer *r)
+{
+	struct fix f = {.o = o, .r = r};
+	int error;
+
+	if (o->body_size < sizeof(*f.b))
+		return -EBADMSG;
+	f.b = r->at(r, o->body, sizeof(*f.b));
+	error = f.b ? mend_constants(&f) : -EBADMSG;
+	if (error == 0)
+		error = find_next(&f);
+	if (error < 0)
+		return error;
+	for (u64 i = 0; i < f.qv.g.cap; i++) {
+		mend_word(&f, i);
+		if (f.qv.g.size == 0)
+			mend_value(&f, i);
+	}
+	mend_hints(&f);
+	if (f.empty)
+		r->did(r, "%llu slots whose words meant nothing are empty",
+		       (unsigned long long)f.empty);
+	if (f.kept)
+		r->did(r, "%llu items whose positions were wrong are delivered again",
+		       (unsigned long long)f.kept);
+	if (f.values)
+		r->did(r, "%llu slots whose values were lost are empty",
+		       (unsigned long long)f.values);
+	return 0;
+}
