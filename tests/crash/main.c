@@ -132,9 +132,8 @@ static void check_pairs(struct job *j, const struct image *image, const struct t
 		char why[1500], what[120];
 		int r = pair_run(j->w, image, u, i, &second, &left, why, sizeof(why));
 
-		/* Beside a living victim that holds something it may answer "held" and do nothing.
-		 */
-		if (second.r == -EAGAIN)
+		/* Beside a living victim that holds something it may answer "held" and do nothing. */
+		if (second.r == -EAGAIN || second.r == -EBUSY)
 			known.ul_min = 0;
 		else
 			known.second = &second;
@@ -304,6 +303,39 @@ static bool takes(const struct world *w)
 	return r == 0;
 }
 
+/* Whether an object that holds cap of whatever the kind counts holds each of the values by itself. */
+static bool holds_values(const struct world *w)
+{
+	struct ipk_segment_options options = IPK_SEGMENT_OPTIONS_INIT;
+	struct ipk_param param[2] = {{"type", w->type}, {"cap", w->cap}};
+	struct trial push = {.op = ipk_kind_op(w->kind, "push"), .inputs = 1};
+	struct ipk_segment *seg;
+	bool fit = true;
+	void *handle;
+
+	if (!push.op || !world_has_param(w->kind, "cap"))
+		return true;
+	ipk_segment_remove("t", NULL);
+	if (ipk_segment_create("t", &options, &seg, NULL) != 0)
+		return true;
+	if (ipk_object_new(seg, "x", w->kind->name, param, 2, NULL) == 0 &&
+	    world_attach(w, seg, &handle) == 0) {
+		for (unsigned i = 0; i < MAX_INPUTS; i++) {
+			struct world other = *w;
+			struct answer a = {0};
+
+			other.value[0] = w->value[i];
+			world_run(&other, &push, 1, seg, handle, &a);
+			fit = fit && a.r != -EMSGSIZE;
+			ipk_buf_free(&a.out);
+		}
+		world_detach(w, handle);
+	}
+	ipk_segment_close(seg);
+	ipk_segment_remove("t", NULL);
+	return fit;
+}
+
 static void run_kind(const struct ipk_kind *kind)
 {
 	bool tried = false, another = false; /* a type; one beside the default */
@@ -330,6 +362,8 @@ static void run_kind(const struct ipk_kind *kind)
 			continue;
 		if (!takes(&w))
 			continue;
+		if (!holds_values(&w))
+			w.cap = "4096"; /* bytes, then */
 		w.again = tried;
 		tried = true;
 		another |= i > 0;
