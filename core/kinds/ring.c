@@ -10,7 +10,7 @@
 #include "base/copy.h"
 #include "kinds/ring.h"
 
-/* ---- geometry ------------------------------------------------------------------------------------ */
+/* ---- geometry ------------------------------------------------------------------------------- */
 
 static u64 round_up(u64 cap)
 {
@@ -95,10 +95,10 @@ int ipk_ring_bind(struct ipk_ring_handle *h)
 	return h->data ? 0 : -EBADMSG;
 }
 
-/* ---- handle ---------------------------------------------------------------------------------------- */
+/* ---- handle --------------------------------------------------------------------------------- */
 
-int ipk_ring_create(struct ipk_segment *seg, const char *name, const struct ipk_ring_options *options,
-		    struct ipk_error *err)
+int ipk_ring_create(struct ipk_segment *seg, const char *name,
+		    const struct ipk_ring_options *options, struct ipk_error *err)
 {
 	const struct ipk_ring_options none = IPK_RING_OPTIONS_INIT;
 	struct ipk_param params[6];
@@ -192,9 +192,10 @@ int ipk_ring_open_abi(struct ipk_segment *seg, const char *name, const char *typ
 	int r;
 
 	if (abi != IPK_RING_ABI)
-		return ipk_error_set(err, -EPROTO,
-				     "ipk/ring.h is of version %u and the library of %u: compile again",
-				     abi, IPK_RING_ABI);
+		return ipk_error_set(
+			err, -EPROTO,
+			"ipk/ring.h is of version %u and the library of %u: compile again", abi,
+			IPK_RING_ABI);
 	r = ipk_obj_open(seg, name, ipk_kind_ring.id, IPK_RING_VERSION, sizeof(*h->b), sizeof(*h),
 			 &handle, err);
 	if (r < 0)
@@ -231,7 +232,7 @@ void ipk_ring_close(struct ipk_ring *ring)
 	ipk_obj_close(&h->obj);
 }
 
-/* ---- what merely tells ----------------------------------------------------------------------------- */
+/* ---- what merely tells ---------------------------------------------------------------------- */
 
 uint64_t ipk_ring_capacity(const struct ipk_ring *ring)
 {

@@ -139,11 +139,12 @@ _Static_assert(offsetof(struct ipk_ring_body, head) == 256, "own line");
 _Static_assert(offsetof(struct ipk_ring_body, shown) == 264, "ipk_ring_rx.head[1]");
 _Static_assert(offsetof(struct ipk_ring_body, popped) == 272, "ipk_ring_rx.head[2]");
 _Static_assert(offsetof(struct ipk_ring_body, items) == 384, "own line");
-_Static_assert(offsetof(struct ipk_ring_body, shut) == 388, "one word with items: ipk_ring_tx.bell");
+_Static_assert(offsetof(struct ipk_ring_body, shut) == 388,
+	       "one word with items: ipk_ring_tx.bell");
 _Static_assert(offsetof(struct ipk_ring_body, space) == 512, "own line");
 _Static_assert(sizeof(struct ipk_ring_body) == 640, "");
 
-/* ---- geometry ------------------------------------------------------------------------------------ */
+/* ---- geometry ------------------------------------------------------------------------------- */
 
 struct ipk_ring_shape {
 	u64 cap;
@@ -167,7 +168,8 @@ static inline u64 ring_overflow(u64 most)
  */
 u64 ipk_ring_layout(u64 cap, u32 size, u64 most, u32 flags, struct ipk_ring_body *ret_body);
 /* -EBADMSG when body (a private copy) is not what ipk_ring_layout() makes, or is cut short. */
-int ipk_ring_measure(const struct ipk_ring_body *body, u64 off, u64 len, struct ipk_ring_shape *ret);
+int ipk_ring_measure(const struct ipk_ring_body *body, u64 off, u64 len,
+		     struct ipk_ring_shape *ret);
 
 /* Does an element type of size bytes (0: variable) go with it? */
 bool ipk_ring_fits(const struct ipk_ring_shape *g, u32 size);
@@ -183,7 +185,7 @@ static inline u64 ring_at(const struct ipk_ring_shape *g, u64 pos)
 	return g->unit ? pos % g->lap * g->unit : pos & (g->cap - 1);
 }
 
-/* ---- roles ---------------------------------------------------------------------------------------- */
+/* ---- roles ---------------------------------------------------------------------------------- */
 
 #define RING_OWN UINT64_C(0x3fff) /* slot + 1 */
 #define RING_SEQ_SHIFT 14
@@ -193,7 +195,7 @@ static inline u32 ring_owner(u64 role)
 	return (u32)(role & RING_OWN);
 }
 
-/* ---- the handle ----------------------------------------------------------------------------------- */
+/* ---- the handle ----------------------------------------------------------------------------- */
 
 struct ipk_ring_handle {
 	struct ipk_obj obj;
@@ -239,7 +241,7 @@ void ipk_ring_wake(struct ipk_obj *obj);
 /* The low half of the checksum of a message at pos. */
 u32 ipk_ring_sum(const void *data, u64 len, u64 pos);
 
-/* ---- waiting (ring_wait.c) ------------------------------------------------------------------------- */
+/* ---- waiting (ring_wait.c) ------------------------------------------------------------------ */
 
 /* One attempt without waiting; -EAGAIN: nothing yet. */
 typedef int ring_attempt(struct ipk_ring_handle *h, struct ipk_self *me, void *arg);
@@ -248,19 +250,20 @@ typedef int ring_attempt(struct ipk_ring_handle *h, struct ipk_self *me, void *a
  * Repeats attempt until it answers something else than -EAGAIN, or the deadline has passed. With
  * IPK_NOWAIT: once.
  */
-int ipk_ring_wait(struct ipk_ring_handle *h, u32 *ev, i64 deadline, ring_attempt *attempt, void *arg);
+int ipk_ring_wait(struct ipk_ring_handle *h, u32 *ev, i64 deadline, ring_attempt *attempt,
+		  void *arg);
 
 /* Makes shut 2 where it is 1. */
 void ipk_ring_settle(struct ipk_ring_handle *h);
 
-/* ---- producing (ring_push.c) ----------------------------------------------------------------------- */
+/* ---- producing (ring_push.c) ---------------------------------------------------------------- */
 
 /* T and the messages ever pushed, from the hint. -EBADMSG. */
 int ipk_ring_find_tail(struct ipk_ring_handle *h, u64 *ret_tail, u64 *ret_count);
 /* Fills t for a producer that goes on at T; no room in it yet. -EBADMSG. */
 int ipk_ring_start_tx(struct ipk_ring_handle *h, struct ipk_ring_tx *t);
 
-/* ---- consuming (ring_pop.c) ------------------------------------------------------------------------- */
+/* ---- consuming (ring_pop.c) ----------------------------------------------------------------- */
 
 int ipk_ring_start_rx(struct ipk_ring_handle *h, struct ipk_ring_rx *c);
 

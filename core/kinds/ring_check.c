@@ -33,15 +33,16 @@ static int check_records(struct ipk_ring_view *rv, struct ipk_checker *c)
 	if (r == -EBADMSG) {
 		r = rv_head(rv, &head);
 		if (r == 0 && (i64)(head - pos) <= 0)
-			c->finding(c, "there is no message at position %llu, where one should begin",
+			c->finding(c,
+				   "there is no message at position %llu, where one should begin",
 				   (unsigned long long)pos);
 	}
 	return r;
 }
 
 /* owner: slot + 1, from the word at field of the body under mask. */
-static int check_owner(struct ipk_ring_view *rv, struct ipk_checker *c, const char *what, size_t field,
-		       u64 word, u64 mask)
+static int check_owner(struct ipk_ring_view *rv, struct ipk_checker *c, const char *what,
+		       size_t field, u64 word, u64 mask)
 {
 	struct ipk_participant_info p;
 	u64 now;
@@ -49,9 +50,9 @@ static int check_owner(struct ipk_ring_view *rv, struct ipk_checker *c, const ch
 
 	if (!(word & mask))
 		return 0;
-	r = (word & mask) > IPK_SLOTS_MAX ?
-		    -ENOENT :
-		    ipk_view_participant(rv->o->view, (u32)(word & mask) - 1, &p);
+	r = (word & mask) > IPK_SLOTS_MAX
+		    ? -ENOENT
+		    : ipk_view_participant(rv->o->view, (u32)(word & mask) - 1, &p);
 	if (r != -ENOENT)
 		return r;
 	/* A finding only if it stayed so: else its owner left meanwhile. */
@@ -68,8 +69,10 @@ int ipk_ring_check(const struct ipk_object_view *o, struct ipk_checker *c)
 	int r = ipk_ring_look(o, &rv);
 
 	if (r == -EBADMSG) {
-		c->finding(c, rv.g.cap ? "its positions, or the lengths between them, cannot be" :
-					 "capacity, element size and length of its memory do not agree");
+		c->finding(
+			c,
+			rv.g.cap ? "its positions, or the lengths between them, cannot be"
+				 : "capacity, element size and length of its memory do not agree");
 		return 0;
 	}
 	if (r < 0)
@@ -89,7 +92,7 @@ int ipk_ring_check(const struct ipk_object_view *o, struct ipk_checker *c)
 		r = check_owner(&rv, c, "consumer", offsetof(struct ipk_ring_body, consumer),
 				rv.body.consumer, RING_OWN);
 	if (r == 0)
-		r = check_owner(&rv, c, "producer", offsetof(struct ipk_ring_body, lock), rv.body.lock,
-				IPK_LOCK_OWNER);
+		r = check_owner(&rv, c, "producer", offsetof(struct ipk_ring_body, lock),
+				rv.body.lock, IPK_LOCK_OWNER);
 	return r;
 }

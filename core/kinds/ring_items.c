@@ -40,7 +40,8 @@ static int parse(struct ipk_ring_view *rv, const struct window *w, u64 pos,
 {
 	u64 at = pos - w->pos, word, len;
 
-	if (at > w->len || w->len - at < 8)
+	/* Of the next lap nothing follows in memory. */
+	if ((pos ^ w->pos) & ~(rv->g.cap - 1) || at > w->len || w->len - at < 8)
 		return 1;
 	memcpy(&word, w->buf + at, sizeof(word));
 	len = ring_word_len(word);
@@ -54,7 +55,8 @@ static int parse(struct ipk_ring_view *rv, const struct window *w, u64 pos,
  * The record at *pos, or a later one when the consumer has passed it: *pos goes along. 1: none before
  * the tail.
  */
-static int next_record(struct ipk_ring_view *rv, struct window *w, u64 *pos, struct ipk_ring_record *ret)
+static int next_record(struct ipk_ring_view *rv, struct window *w, u64 *pos,
+		       struct ipk_ring_record *ret)
 {
 	u64 want = WINDOW, head;
 	int r;
@@ -107,7 +109,7 @@ int ipk_ring_records(struct ipk_ring_view *rv, ring_record_fn *fn, void *arg, u6
 	return r;
 }
 
-/* ---- items ---------------------------------------------------------------------------------------------- */
+/* ---- items ---------------------------------------------------------------------------------- */
 
 struct walk {
 	u64 from, to; /* positions */

@@ -6,7 +6,7 @@
 
 #define BATCH 64
 
-/* ---- creation --------------------------------------------------------------------------------- */
+/* ---- creation ------------------------------------------------------------------------------- */
 
 enum param { CAP, MAX_MESSAGE, PRODUCERS, STREAM, CHECKSUM };
 
@@ -21,7 +21,8 @@ static const struct ipk_arg params[] = {
 	 .type = IPK_ARG_U64,
 	 .max = IPK_RING_LEN_MAX,
 	 .value = "0",
-	 .help = "bytes of the longest message; it takes that much memory besides; 0: all that fits"},
+	 .help = "bytes of the longest message; it takes that much memory besides; 0: all that "
+		 "fits"},
 	{.name = "producers",
 	 .type = IPK_ARG_WORD,
 	 .words = "one|many",
@@ -109,7 +110,7 @@ static void ring_detach(void *handle)
 	ipk_ring_close(&((struct ipk_ring_handle *)handle)->pub);
 }
 
-/* ---- verbs ------------------------------------------------------------------------------------ */
+/* ---- verbs ---------------------------------------------------------------------------------- */
 
 static int refused(struct ipk_call *call, int r, const char *state)
 {
@@ -123,14 +124,17 @@ static int refused(struct ipk_call *call, int r, const char *state)
 	case -EPIPE:
 		return ipk_error_set(&call->err, r, "closed");
 	case -EMSGSIZE:
-		return ipk_error_set(&call->err, r, "a value is longer than the %llu bytes that the "
-				     "ring can hold", (unsigned long long)h->g.most);
+		return ipk_error_set(&call->err, r,
+				     "a value is longer than the %llu bytes that the "
+				     "ring can hold",
+				     (unsigned long long)h->g.most);
 	default:
 		return r;
 	}
 }
 
-static int push_item(struct ipk_ring_handle *h, const struct ipk_item *item, const struct ipk_call *call)
+static int push_item(struct ipk_ring_handle *h, const struct ipk_item *item,
+		     const struct ipk_call *call)
 {
 	const u8 *data = item->data;
 	u64 left = item->len;
@@ -177,7 +181,8 @@ static int run_push(struct ipk_call *call)
 }
 
 /* Gives the messages out; what was not delivered stays, marked. */
-static int deliver(struct ipk_call *call, struct ipk_ring_handle *h, struct ipk_ring_message *m, int n)
+static int deliver(struct ipk_call *call, struct ipk_ring_handle *h, struct ipk_ring_message *m,
+		   int n)
 {
 	int r = 0;
 
@@ -203,11 +208,14 @@ static int drop_corrupt(struct ipk_call *call, struct ipk_ring_handle *h,
 			const struct ipk_ring_message *m)
 {
 	if (!m->data)
-		return ipk_error_set(&call->err, -EBADMSG, "it is damaged; see ipcctl fsck, and ipcctl "
+		return ipk_error_set(&call->err, -EBADMSG,
+				     "it is damaged; see ipcctl fsck, and ipcctl "
 				     "reset, which empties it");
 	ipk_ring_release(&h->pub, m);
-	return ipk_error_set(&call->err, -EBADMSG, "the checksum of the message at position %llu is "
-			     "wrong; it was dropped", (unsigned long long)m->pos);
+	return ipk_error_set(&call->err, -EBADMSG,
+			     "the checksum of the message at position %llu is "
+			     "wrong; it was dropped",
+			     (unsigned long long)m->pos);
 }
 
 static int pop_all(struct ipk_call *call, struct ipk_ring_handle *h)
@@ -290,22 +298,30 @@ const struct ipk_op ipk_ring_ops[] = {
 	{.name = NULL},
 };
 
-/* ---- the descriptor ---------------------------------------------------------------------------- */
+/* ---- the descriptor ------------------------------------------------------------------------- */
 
 const struct ipk_kind ipk_kind_ring = {
 	.id = 14,
 	.version = IPK_RING_VERSION,
 	.name = "ring",
 	.summary = "messages in order from one producer or many to one consumer",
-	.text = "A bounded ring of messages, each of any length up to nearly the capacity, or of a fixed "
-		"type side by side, or, with --stream, of bytes without boundaries. There is one consumer "
-		"and, without --producers many, one producer: who pushes while another process does, or "
-		"pops while another does, is refused and told who that is; the place of one that died goes "
-		"to the next. A producer that dies leaves its message wholly or not at all. What a consumer "
+	.text = "A bounded ring of messages, each of any length up to nearly the capacity, or of a "
+		"fixed "
+		"type side by side, or, with --stream, of bytes without boundaries. There is one "
+		"consumer "
+		"and, without --producers many, one producer: who pushes while another process "
+		"does, or "
+		"pops while another does, is refused and told who that is; the place of one that "
+		"died goes "
+		"to the next. A producer that dies leaves its message wholly or not at all. What a "
+		"consumer "
 		"had looked at and not taken for good when it died is delivered again, marked as "
-		"redelivered. With --checksum a message that was changed in the memory, or in the file, is "
-		"reported and dropped. cap and used count bytes; a message of a variable type takes 8 more "
-		"than it has, rounded up to 8. close lets nothing more in: the consumer gets what is there, "
+		"redelivered. With --checksum a message that was changed in the memory, or in the "
+		"file, is "
+		"reported and dropped. cap and used count bytes; a message of a variable type "
+		"takes 8 more "
+		"than it has, rounded up to 8. close lets nothing more in: the consumer gets what "
+		"is there, "
 		"and then the end.",
 	.type = "str",
 	.flags = IPK_KIND_INDEXED | IPK_KIND_PUSH | IPK_KIND_LOG,

@@ -9,7 +9,7 @@
 
 #define TRIES 1000 /* looks at an end that is decided and not there */
 
-/* ---- where the consumer stands ------------------------------------------------------------------------ */
+/* ---- where the consumer stands -------------------------------------------------------------- */
 
 int ipk_ring_start_rx(struct ipk_ring_handle *h, struct ipk_ring_rx *c)
 {
@@ -96,7 +96,7 @@ static int look(struct ipk_ring_handle *h, struct ipk_ring_rx *c)
 			if (r == 0 && !have)
 				r = -EAGAIN;
 			if (c->cell == c->end)
-				c->cell = (uintptr_t)h->data;
+				c->cell = c->stop = (uintptr_t)h->data;
 			left = (c->end - c->cell) / h->g.unit;
 			if (r == 0)
 				c->stop = c->cell + (have < left ? have : left) * h->g.unit;
@@ -145,7 +145,7 @@ static void show(struct ipk_ring_rx *c, u64 end)
 	ipk_st(&c->head[1], end, relaxed);
 }
 
-/* ---- copying ------------------------------------------------------------------------------------------- */
+/* ---- copying -------------------------------------------------------------------------------- */
 
 struct take {
 	void *buf;
@@ -198,8 +198,8 @@ static int take_attempt(struct ipk_ring_handle *h, struct ipk_self *me, void *ar
 /* Empty, as far as one look tells: for those who poll. */
 static bool nothing(struct ipk_ring_handle *h, const struct ipk_ring_rx *c)
 {
-	if (c->rec ? (u32)ipk_ld((u64 *)c->rec, relaxed) != 0 :
-		     !c->cell || c->cell != c->stop || ipk_ld(&h->b->tail, relaxed) != c->pos)
+	if (c->rec ? (u32)ipk_ld((u64 *)c->rec, relaxed) != 0
+		   : !c->cell || c->cell != c->stop || ipk_ld(&h->b->tail, relaxed) != c->pos)
 		return false;
 	return !ipk_ld(&h->b->shut, relaxed) && !ipk_stale(&h->obj);
 }
@@ -211,10 +211,10 @@ int ipk_ring_pop_slow(struct ipk_ring *ring, void *buf, size_t size, size_t *ret
 	struct take k = {.buf = buf, .size = size};
 	int r;
 
-	if (deadline == IPK_NOWAIT && nothing(h, ring->rx))
-		return -EAGAIN;
 	if (ring_stream(h))
 		return -EOPNOTSUPP;
+	if (deadline == IPK_NOWAIT && nothing(h, ring->rx))
+		return -EAGAIN;
 	if (size < h->g.unit)
 		return -EMSGSIZE;
 	r = ipk_ring_wait(h, &h->b->items, deadline, take_attempt, &k);
@@ -274,7 +274,7 @@ int64_t ipk_ring_read(struct ipk_ring *ring, void *buf, size_t size, int64_t dea
 	return r < 0 ? r : (int64_t)k.len;
 }
 
-/* ---- in place -------------------------------------------------------------------------------------------- */
+/* ---- in place ------------------------------------------------------------------------------- */
 
 struct peek {
 	struct ipk_ring_message *m;
@@ -364,7 +364,8 @@ static int peek(struct ipk_ring_handle *h, struct peek *k, i64 deadline)
 	return r < 0 ? r : (int)k->n;
 }
 
-int ipk_ring_peek_slow(struct ipk_ring *ring, struct ipk_ring_message *ret_message, int64_t deadline)
+int ipk_ring_peek_slow(struct ipk_ring *ring, struct ipk_ring_message *ret_message,
+		       int64_t deadline)
 {
 	struct peek k = {.m = ret_message, .max = 1};
 	int r = peek(ring_handle(ring), &k, deadline);
@@ -421,7 +422,8 @@ int ipk_ring_pop_many(struct ipk_ring *ring, void *buf, size_t size,
 		if (m->len)
 			memcpy((u8 *)buf + used, m->data, m->len);
 		m->data = (u8 *)buf + used;
-		used = ipk_align_up(used + m->len, 8) < size ? ipk_align_up(used + m->len, 8) : size;
+		used = ipk_align_up(used + m->len, 8) < size ? ipk_align_up(used + m->len, 8)
+							     : size;
 	}
 	if (r <= 0)
 		return r;

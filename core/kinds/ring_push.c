@@ -8,7 +8,7 @@
 
 #define GRACE INT64_C(2000000) /* ns: longer than a push that does not stop has the lock */
 
-/* ---- where a producer stands ------------------------------------------------------------------------ */
+/* ---- where a producer stands ---------------------------------------------------------------- */
 
 int ipk_ring_find_tail(struct ipk_ring_handle *h, u64 *ret_tail, u64 *ret_count)
 {
@@ -64,7 +64,7 @@ static int set_room(struct ipk_ring_handle *h, struct ipk_ring_tx *t, u64 head)
 		return 0;
 	}
 	if (t->at == t->end)
-		t->at = (uintptr_t)h->data;
+		t->at = t->stop = (uintptr_t)h->data;
 	n = (h->g.lap - used) * h->g.unit;
 	left = t->end - t->at;
 	t->stop = t->at + (n < left ? n : left);
@@ -94,7 +94,7 @@ static int find_room(struct ipk_ring_handle *h, struct ipk_ring_tx *t, u64 len)
 	return r < 0 ? r : has_room(h, t, len) ? 0 : -EAGAIN;
 }
 
-/* ---- turns: with the role, or with the lock ----------------------------------------------------------- */
+/* ---- turns: with the role, or with the lock ------------------------------------------------- */
 
 struct turn {
 	struct ipk_ring_tx *t;
@@ -116,7 +116,8 @@ static void end_turn(struct ipk_ring_handle *h, struct ipk_self *me)
 		ipk_unlock(me, &h->b->lock);
 }
 
-static int begin_turn(struct ipk_ring_handle *h, struct ipk_self *me, i64 deadline, struct turn *turn)
+static int begin_turn(struct ipk_ring_handle *h, struct ipk_self *me, i64 deadline,
+		      struct turn *turn)
 {
 	int r;
 
@@ -189,7 +190,7 @@ int ipk_ring_rang(struct ipk_ring *ring, uint64_t units)
 	return after_publishing(h, ring->tx, units);
 }
 
-/* ---- messages ----------------------------------------------------------------------------------------- */
+/* ---- messages ------------------------------------------------------------------------------- */
 
 struct put {
 	const void *data;
@@ -266,7 +267,7 @@ int ipk_ring_push_many(struct ipk_ring *ring, const struct iovec *messages, unsi
 	return i ? (int)i : r;
 }
 
-/* ---- many cells, and streams ------------------------------------------------------------------------------ */
+/* ---- many cells, and streams ---------------------------------------------------------------- */
 
 struct puts {
 	const u8 *data;
@@ -305,7 +306,8 @@ static int puts_attempt(struct ipk_ring_handle *h, struct ipk_self *me, void *ar
 	return p->done ? 0 : r;
 }
 
-int ipk_ring_push_array_slow(struct ipk_ring *ring, const void *values, unsigned n, int64_t deadline)
+int ipk_ring_push_array_slow(struct ipk_ring *ring, const void *values, unsigned n,
+			     int64_t deadline)
 {
 	struct ipk_ring_handle *h = ring_handle(ring);
 	struct puts p = {.data = values, .left = (u64)n * h->g.unit, .deadline = deadline};
@@ -333,7 +335,7 @@ int64_t ipk_ring_write(struct ipk_ring *ring, const void *data, size_t len, int6
 	return r < 0 ? r : (int64_t)p.done;
 }
 
-/* ---- in place ------------------------------------------------------------------------------------------------ */
+/* ---- in place ------------------------------------------------------------------------------- */
 
 struct reserve {
 	u64 len;
@@ -396,8 +398,9 @@ static int commit(struct ipk_ring_handle *h, struct ipk_ring_tx *t, u64 len)
 		ipk_ring_publish_cells(t, len, units);
 	else
 		ipk_ring_publish(t, len,
-				 h->g.flags & IPK_RING_SUM ?
-					 ipk_ring_sum((void *)(t->at + 8), len, t->pos) : 0);
+				 h->g.flags & IPK_RING_SUM
+					 ? ipk_ring_sum((void *)(t->at + 8), len, t->pos)
+					 : 0);
 	return after_publishing(h, t, units);
 }
 

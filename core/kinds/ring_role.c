@@ -76,8 +76,8 @@ static int refused(struct ipk_ring_handle *h, enum ipk_ring_role role, struct ip
 		return ipk_error_set(err, -EBUSY, "it has another %s", what);
 	for (size_t i = 0; i < sizeof(p->comm); i++)
 		comm[i] = ipk_ld(&p->comm[i], relaxed);
-	return ipk_error_set(err, -EBUSY, "it has a %s: pid %u (%s)", what, ipk_ld(&p->pid, relaxed),
-			     comm);
+	return ipk_error_set(err, -EBUSY, "it has a %s: pid %u (%s)", what,
+			     ipk_ld(&p->pid, relaxed), comm);
 }
 
 int ipk_ring_claim(struct ipk_ring *ring, enum ipk_ring_role role, struct ipk_error *err)
@@ -118,7 +118,7 @@ void ipk_ring_leave(struct ipk_ring *ring, enum ipk_ring_role role)
 	}
 }
 
-/* ---- what the segment asks -------------------------------------------------------------------------- */
+/* ---- what the segment asks ------------------------------------------------------------------ */
 
 bool ipk_ring_attachable(struct ipk_obj *obj)
 {
@@ -152,7 +152,8 @@ int ipk_ring_recover(struct ipk_obj *obj)
 	mend_word(&h, &h.b->producer);
 	mend_word(&h, &h.b->consumer);
 	/* Nothing was half-done under the lock that the next one to lock does not see to. */
-	if (ipk_ld(&h.b->lock, acquire) & IPK_LOCK_OWNER && ipk_lock(me, &h.b->lock, IPK_NOWAIT) >= 0)
+	if (ipk_ld(&h.b->lock, acquire) & IPK_LOCK_OWNER &&
+	    ipk_lock(me, &h.b->lock, IPK_NOWAIT) >= 0)
 		ipk_unlock(me, &h.b->lock);
 	ipk_ring_wake(&h.obj);
 	return 0;

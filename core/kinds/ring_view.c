@@ -100,7 +100,7 @@ int ipk_ring_look(const struct ipk_object_view *o, struct ipk_ring_view *ret)
 	return r;
 }
 
-/* ---- what is told ---------------------------------------------------------------------------------- */
+/* ---- what is told --------------------------------------------------------------------------- */
 
 static u64 bytes_of(const struct ipk_ring_view *rv, u64 units)
 {
@@ -119,8 +119,8 @@ int ipk_ring_inspect(const struct ipk_object_view *o, uint64_t *ret_used, uint64
 	return 0;
 }
 
-const char *const ipk_ring_stat_names[] = {"pushed", "popped", "written", "read",
-					   "peeked", "corrupt", "closed", NULL};
+const char *const ipk_ring_stat_names[] = {"pushed", "popped",  "written", "read",
+					   "peeked", "corrupt", "closed",  NULL};
 
 int ipk_ring_stats(const struct ipk_object_view *o, struct ipk_visitor *v)
 {

@@ -36,7 +36,8 @@ static inline u64 rv_at(const struct ipk_ring_view *rv, u64 pos)
 /* The head as it is now. */
 static inline int rv_head(const struct ipk_ring_view *rv, u64 *ret_head)
 {
-	return ipk_view_u64(rv->o->view, rv->o->body + offsetof(struct ipk_ring_body, head), ret_head);
+	return ipk_view_u64(rv->o->view, rv->o->body + offsetof(struct ipk_ring_body, head),
+			    ret_head);
 }
 
 /*

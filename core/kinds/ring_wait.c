@@ -8,8 +8,8 @@
 #define SLICE INT64_C(1000000) /* ns: longer than any store takes to be seen */
 
 /* 0: look again. */
-static int sleep_once(struct ipk_ring_handle *h, struct ipk_self *me, struct ipk_waiter *w, i64 until,
-		      i64 deadline)
+static int sleep_once(struct ipk_ring_handle *h, struct ipk_self *me, struct ipk_waiter *w,
+		      i64 until, i64 deadline)
 {
 	int r;
 
@@ -48,7 +48,8 @@ static int wait_armed(struct ipk_ring_handle *h, struct ipk_self *me, u32 *ev, i
 	}
 }
 
-int ipk_ring_wait(struct ipk_ring_handle *h, u32 *ev, i64 deadline, ring_attempt *attempt, void *arg)
+int ipk_ring_wait(struct ipk_ring_handle *h, u32 *ev, i64 deadline, ring_attempt *attempt,
+		  void *arg)
 {
 	struct ipk_spin spin = {0};
 	int r = 0;
@@ -71,7 +72,7 @@ void ipk_ring_wake_producer(struct ipk_ring *ring)
 	ipk_event_notify_slow(&ring_handle(ring)->b->space, INT32_MAX);
 }
 
-/* ---- the end ------------------------------------------------------------------------------------------ */
+/* ---- the end -------------------------------------------------------------------------------- */
 
 void ipk_ring_settle(struct ipk_ring_handle *h)
 {

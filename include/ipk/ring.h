@@ -72,7 +72,7 @@ struct ipk_ring;
 struct ipk_ring_options {
 	const char *type; /* element type; NULL: "str" */
 	uint64_t cap; /* bytes; rounded up, see ipk_ring_capacity(); 0: 64 KiB */
-	uint64_t max_message; /* bytes; 0: all that fits. The ring takes so much memory besides cap */
+	uint64_t max_message; /* bytes; 0: all that fits. It takes as much memory besides cap */
 	bool many; /* any number of producers */
 	bool stream; /* bytes without boundaries, of type str or bytes */
 	bool checksum; /* xxHash (XXH3) of each message, verified when it is read */
@@ -83,8 +83,8 @@ struct ipk_ring_options {
  * Creates a ring. options NULL: IPK_RING_OPTIONS_INIT. -EEXIST; -EINVAL bad name, schema or option;
  * -ENOSPC it does not fit the segment.
  */
-int ipk_ring_create(struct ipk_segment *seg, const char *name, const struct ipk_ring_options *options,
-		    struct ipk_error *err);
+int ipk_ring_create(struct ipk_segment *seg, const char *name,
+		    const struct ipk_ring_options *options, struct ipk_error *err);
 
 /* Not to be called: see ipk_ring_open(). */
 int ipk_ring_open_abi(struct ipk_segment *seg, const char *name, const char *type, uint32_t abi,
@@ -151,7 +151,8 @@ int64_t ipk_ring_reset(struct ipk_ring *ring);
  *	-EACCES the segment was attached with IPK_READ; -EDQUOT -ENOMEM the thread cannot register
  * Unless said otherwise nothing was pushed or taken then. The slow parts, in the library: */
 int ipk_ring_push_slow(struct ipk_ring *ring, const void *data, size_t len, int64_t deadline);
-int ipk_ring_push_array_slow(struct ipk_ring *ring, const void *values, unsigned n, int64_t deadline);
+int ipk_ring_push_array_slow(struct ipk_ring *ring, const void *values, unsigned n,
+			     int64_t deadline);
 int ipk_ring_pop_slow(struct ipk_ring *ring, void *buf, size_t size, size_t *ret_len,
 		      int64_t deadline);
 int ipk_ring_pop_array_slow(struct ipk_ring *ring, void *values, unsigned n, int64_t deadline);
@@ -159,7 +160,7 @@ int ipk_ring_pop_array_slow(struct ipk_ring *ring, void *values, unsigned n, int
 int ipk_ring_rang(struct ipk_ring *ring, uint64_t units);
 void ipk_ring_wake_producer(struct ipk_ring *ring);
 
-/* ---- what the inline functions work on ---------------------------------------------------------- */
+/* ---- what the inline functions work on ------------------------------------------------------ */
 
 /*
  * Both ends, each as far as this process has the role: private memory that a child finds zeroed. Zero
@@ -262,7 +263,8 @@ static inline void ipk_ring_publish_cells(struct ipk_ring_tx *t, size_t bytes, u
 }
 
 /* After publishing: is there anybody to be told? Why no fence is needed: core/kinds/ring.h, WAITING. */
-static inline int ipk_ring_after_push(struct ipk_ring *ring, const struct ipk_ring_tx *t, uint64_t units)
+static inline int ipk_ring_after_push(struct ipk_ring *ring, const struct ipk_ring_tx *t,
+				      uint64_t units)
 {
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
 	if (IPK_RING_UNLIKELY(__atomic_load_n(t->bell, __ATOMIC_SEQ_CST) & IPK_RING_RINGS))
@@ -302,10 +304,11 @@ static inline uint64_t ipk_ring_next_record(const struct ipk_ring_rx *c)
 	return IPK_RING_LIKELY((uint32_t)word - 1 <= c->most) ? word : 0;
 }
 
-/* ---- copying -------------------------------------------------------------------------------------- */
+/* ---- copying -------------------------------------------------------------------------------- */
 
 /* Appends a message. */
-static inline int ipk_ring_push(struct ipk_ring *ring, const void *data, size_t len, int64_t deadline)
+static inline int ipk_ring_push(struct ipk_ring *ring, const void *data, size_t len,
+				int64_t deadline)
 {
 	struct ipk_ring_tx *t = ring->tx;
 
@@ -378,7 +381,8 @@ static inline int ipk_ring_push_array(struct ipk_ring *ring, const void *values,
 }
 
 /* Takes up to n elements of a fixed type; waits for the first alone. Returns how many, or why not one. */
-static inline int ipk_ring_pop_array(struct ipk_ring *ring, void *values, unsigned n, int64_t deadline)
+static inline int ipk_ring_pop_array(struct ipk_ring *ring, void *values, unsigned n,
+				     int64_t deadline)
 {
 	struct ipk_ring_rx *c = ring->rx;
 	size_t bytes = n * c->unit;
@@ -399,7 +403,7 @@ static inline int ipk_ring_pop_array(struct ipk_ring *ring, void *values, unsign
 int ipk_ring_push_many(struct ipk_ring *ring, const struct iovec *messages, unsigned n,
 		       int64_t deadline);
 
-/* ---- in place ------------------------------------------------------------------------------------- */
+/* ---- in place ------------------------------------------------------------------------------- */
 
 struct ipk_ring_room {
 	void *data; /* to be written to; aligned to 8, in streams and for smaller elements to nothing */
@@ -418,8 +422,8 @@ void ipk_ring_abort_slow(struct ipk_ring *ring, struct ipk_ring_room *room);
  * call of this role. Of a fixed type and in streams: as many elements or bytes of len as there is room
  * for in one piece, 1 at least. Where many produce, no other can push meanwhile.
  */
-static inline int ipk_ring_reserve(struct ipk_ring *ring, size_t len, struct ipk_ring_room *ret_room,
-				   int64_t deadline)
+static inline int ipk_ring_reserve(struct ipk_ring *ring, size_t len,
+				   struct ipk_ring_room *ret_room, int64_t deadline)
 {
 	struct ipk_ring_tx *t = ring->tx;
 
@@ -458,14 +462,17 @@ static inline void ipk_ring_abort(struct ipk_ring *ring, struct ipk_ring_room *r
 struct ipk_ring_message {
 	const void *data;
 	size_t len;
-	uint64_t pos; /* position of its first byte, or which element it is: 0 for the first ever pushed */
-	uint32_t redelivered; /* 1: may have been given to a consumer before who did not release it */
+	uint64_t
+		pos; /* position of its first byte, or which element it is: 0 for the first ever pushed */
+	uint32_t
+		redelivered; /* 1: may have been given to a consumer before who did not release it */
 	uint32_t spare_;
 	uint64_t end_;
 	uint64_t count_;
 };
 
-int ipk_ring_peek_slow(struct ipk_ring *ring, struct ipk_ring_message *ret_message, int64_t deadline);
+int ipk_ring_peek_slow(struct ipk_ring *ring, struct ipk_ring_message *ret_message,
+		       int64_t deadline);
 int ipk_ring_release_slow(struct ipk_ring *ring, const struct ipk_ring_message *message);
 
 /*
@@ -524,7 +531,7 @@ static inline int ipk_ring_release(struct ipk_ring *ring, const struct ipk_ring_
 int ipk_ring_pop_many(struct ipk_ring *ring, void *buf, size_t size,
 		      struct ipk_ring_message *ret_messages, unsigned n, int64_t deadline);
 
-/* ---- streams --------------------------------------------------------------------------------------- */
+/* ---- streams -------------------------------------------------------------------------------- */
 
 /*
  * Appends bytes; waits for room for the first alone. Returns how many went in, 1..len (0 for len 0), or
