@@ -85,7 +85,7 @@ static int next_record(struct ipk_ring_view *rv, struct window *w, u64 *pos,
 
 int ipk_ring_records(struct ipk_ring_view *rv, ring_record_fn *fn, void *arg, u64 *ret_pos)
 {
-	struct window w = {NULL};
+	struct window w = {.buf = NULL};
 	u64 pos = rv->head;
 	int r;
 
@@ -167,7 +167,7 @@ static int give_cells(struct ipk_ring_view *rv, struct walk *wk)
 	u64 pos = wk->from > rv->head ? wk->from : rv->head;
 	u64 end = wk->to < rv->tail ? wk->to : rv->tail;
 	u64 most = WINDOW / rv->g.unit ? WINDOW / rv->g.unit : 1;
-	struct window w = {NULL};
+	struct window w = {.buf = NULL};
 	int r = 0;
 
 	while (r == 0 && pos < end) {

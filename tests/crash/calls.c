@@ -4,6 +4,7 @@
 #include "ipk/mutex.h"
 #include "ipk/queue.h"
 #include "ipk/semaphore.h"
+#include "kinds/ring.h"
 
 /* Where several calls pass something on: one process runs one trial at a time. */
 static struct ipk_queue_lease lease;
@@ -81,6 +82,57 @@ static int wait_leave(void *barrier, unsigned from, unsigned to)
 	return r;
 }
 
+static struct ipk_ring *ring_of(void *handle)
+{
+	return &((struct ipk_ring_handle *)handle)->pub;
+}
+
+/* Inline, once the role has been taken by the first. */
+static int push_twice(void *handle, unsigned from, unsigned to)
+{
+	int r = 0;
+
+	for (; r == 0 && from < to; from++)
+		r = ipk_ring_push(ring_of(handle), from ? "second" : "first", from ? 6 : 5, IPK_NOWAIT);
+	return r == -EMSGSIZE ? 0 : r;
+}
+
+static int pop_twice(void *handle, unsigned from, unsigned to)
+{
+	char buf[4096];
+	int r = 0;
+
+	for (; r == 0 && from < to; from++)
+		r = ipk_ring_pop(ring_of(handle), buf, sizeof(buf), NULL, IPK_NOWAIT);
+	return r;
+}
+
+static int reserve_commit(void *handle, unsigned from, unsigned to)
+{
+	static struct ipk_ring_room room;
+	int r = 0;
+
+	if (from == 0 && to > 0)
+		r = ipk_ring_reserve(ring_of(handle), 24, &room, IPK_NOWAIT);
+	if (r == 0 && to > 1 && room.data) {
+		memset(room.data, 'r', room.len);
+		r = ipk_ring_commit(ring_of(handle), &room, room.len);
+	}
+	return r == -EMSGSIZE ? 0 : r;
+}
+
+static int peek_release(void *handle, unsigned from, unsigned to)
+{
+	static struct ipk_ring_message m[2];
+	static int n;
+
+	if (from == 0 && to > 0)
+		n = ipk_ring_peek_many(ring_of(handle), m, 2, IPK_NOWAIT);
+	if (n > 0 && to > 1)
+		ipk_ring_release(ring_of(handle), &m[n - 1]);
+	return n < 0 ? n : 0;
+}
+
 const struct calls calls[] = {
 	{"queue", "pop()", 1, pop},
 	{"queue", "lease() ack()", 2, lease_ack},
@@ -89,5 +141,9 @@ const struct calls calls[] = {
 	{"semaphore", "acquire(3) release(3)", 2, acquire_release_3},
 	{"mutex", "lock() unlock()", 2, lock_unlock},
 	{"barrier", "wait() leave()", 2, wait_leave},
+	{"ring", "push() push()", 2, push_twice},
+	{"ring", "pop() pop()", 2, pop_twice},
+	{"ring", "reserve() commit()", 2, reserve_commit},
+	{"ring", "peek() release()", 2, peek_release},
 	{0},
 };

@@ -325,7 +325,7 @@ static bool holds_values(const struct world *w)
 			struct answer a = {0};
 
 			other.value[0] = w->value[i];
-			world_run(&other, &push, 1, seg, handle, &a);
+			world_run(&other, &push, 1, seg, handle, 0, &a);
 			fit = fit && a.r != -EMSGSIZE;
 			ipk_buf_free(&a.out);
 		}
