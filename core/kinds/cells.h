@@ -116,8 +116,7 @@ struct ipk_self *ipk_owner_of_process(struct ipk_segment *seg, u64 owner);
 bool ipk_cell_free_of_process(struct ipk_segment *seg, u64 *cell, u64 val,
 			      struct ipk_self **ret_self);
 
-/* ---- cells_view.c: reading without trust
- * --------------------------------------------------------- */
+/* ---- cells_view.c: reading without trust ---------------------------------------------------- */
 
 struct ipk_cells_at {
 	u64 off;

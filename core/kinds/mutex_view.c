@@ -6,14 +6,15 @@
 #include "kinds/mutex.h"
 
 static const struct ipk_arg params[] = {
-	{ .name = "recursive", .type = IPK_ARG_FLAG, .help = "its holder may lock it again" },
-	{ .type = IPK_ARG_END },
+	{.name = "recursive", .type = IPK_ARG_FLAG, .help = "its holder may lock it again"},
+	{.type = IPK_ARG_END},
 };
 
 static int mutex_size(const struct ipk_new *n, uint64_t *ret_size, struct ipk_error *err)
 {
 	if (strcmp(n->type->text, "str:16") != 0)
-		return ipk_error_set(err, -EMEDIUMTYPE, "a mutex has no elements: leave out --type");
+		return ipk_error_set(err, -EMEDIUMTYPE,
+				     "a mutex has no elements: leave out --type");
 	*ret_size = sizeof(struct ipk_mutex_body);
 	return 0;
 }
@@ -42,7 +43,8 @@ static void mutex_detach(void *handle)
 	ipk_mutex_close(handle);
 }
 
-/* ---- views ------------------------------------------------------------------------------------- */
+/* ---- views -------------------------------------------------------------------------------------
+ */
 
 static int read_word(const struct ipk_object_view *o, u64 *ret_word)
 {
@@ -89,7 +91,7 @@ static int mutex_value(const struct ipk_object_view *o, struct ipk_buf *text)
 	return r < 0 ? r : ipk_buf_printf(text, "%s\n", state_of(word));
 }
 
-static const char *const stat_names[] = { "held", "suspect", "acquired", NULL };
+static const char *const stat_names[] = {"held", "suspect", "acquired", NULL};
 
 static int mutex_stats(const struct ipk_object_view *o, struct ipk_visitor *v)
 {
@@ -115,37 +117,58 @@ static int mutex_holders(const struct ipk_object_view *o, ipk_holder_fn *fn, voi
 	return fn(arg, (u32)ipk_mutex_owner(word) - 1, word & IPK_MTX_FD ? "holder" : "owner", 1);
 }
 
-static int mutex_check(const struct ipk_object_view *o, struct ipk_checker *c)
+int ipk_mtx_check(const struct ipk_object_view *o, u64 off, struct ipk_checker *c)
 {
 	struct ipk_participant_info p;
-	u64 word, again;
+	u64 word = 0, owner, again;
+	int r = ipk_view_u64(o->view, off, &word);
+
+	owner = ipk_mutex_owner(word);
+	if (r < 0 || !owner)
+		return r;
+	r = owner > IPK_SLOTS_MAX ? -ENOENT : ipk_view_participant(o->view, (u32)owner - 1, &p);
+	if (r != -ENOENT)
+		return r;
+	/* A finding only if it stayed so: else its owner left meanwhile. */
+	r = ipk_view_u64(o->view, off, &again);
+	if (!r && again == word)
+		c->finding(c, "held by participant %llu, who does not exist",
+			   (unsigned long long)owner - 1);
+	return r;
+}
+
+static int mutex_check(const struct ipk_object_view *o, struct ipk_checker *c)
+{
+	u64 word;
 	int r = read_word(o, &word);
 
 	if (r == -EBADMSG) {
 		c->finding(c, "this is no mutex");
 		return 0;
 	}
-	if (r < 0 || !ipk_mutex_owner(word))
-		return r;
-	r = ipk_mutex_owner(word) > IPK_SLOTS_MAX ?
-		    -ENOENT :
-		    ipk_view_participant(o->view, (u32)ipk_mutex_owner(word) - 1, &p);
-	if (r != -ENOENT)
-		return r;
-	/* A finding only if it stayed so: else its owner left meanwhile. */
-	r = read_word(o, &again);
-	if (!r && again == word)
-		c->finding(c, "held by participant %llu, who does not exist",
-			   (unsigned long long)ipk_mutex_owner(word) - 1);
-	return r;
+	return r < 0 ? r : ipk_mtx_check(o, o->body + offsetof(struct ipk_mutex_body, word), c);
 }
 
 /* Whoever held it has died: what it protects is suspect. */
+int ipk_mtx_repair(const struct ipk_object_view *o, u64 off, struct ipk_repairer *r)
+{
+	u64 *word = r->at(r, off, sizeof(*word)), owner = word ? ipk_mutex_owner(*word) : 0;
+	struct ipk_participant_info p;
+	int error;
+
+	if (!owner)
+		return word ? 0 : -EBADMSG;
+	error = owner > IPK_SLOTS_MAX ? -ENOENT : ipk_view_participant(o->view, (u32)owner - 1, &p);
+	if (error != -ENOENT)
+		return error;
+	*word = ipk_mtx_without_owner(*word);
+	r->did(r, "nobody holds it any more");
+	return 0;
+}
+
 static int mutex_repair(const struct ipk_object_view *o, struct ipk_repairer *r)
 {
 	struct ipk_mutex_body *b = r->at(r, o->body, sizeof(*b));
-	struct ipk_participant_info p;
-	int error;
 
 	if (!b || o->body_size < sizeof(*b))
 		return -EBADMSG;
@@ -153,34 +176,26 @@ static int mutex_repair(const struct ipk_object_view *o, struct ipk_repairer *r)
 		b->recursive = o->opts[0] == 1;
 		r->did(r, "it is %s", b->recursive ? "recursive" : "not recursive");
 	}
-	if (!ipk_mutex_owner(b->word))
-		return 0;
-	error = ipk_mutex_owner(b->word) > IPK_SLOTS_MAX ?
-			-ENOENT :
-			ipk_view_participant(o->view, (u32)ipk_mutex_owner(b->word) - 1, &p);
-	if (error != -ENOENT)
-		return error;
-	b->word = (b->word & IPK_MTX_SEQ) | (b->word & IPK_MTX_LOST) |
-		  (b->word & IPK_MTX_FD ? b->word & IPK_MTX_DIED : IPK_MTX_DIED);
-	r->did(r, "nobody holds it any more");
-	return 0;
+	return ipk_mtx_repair(o, o->body + offsetof(struct ipk_mutex_body, word), r);
 }
 
-/* ---- verbs --------------------------------------------------------------------------------------- */
+/* ---- verbs ---------------------------------------------------------------------------------- */
 
-static int explain(struct ipk_call *call, int r)
+int ipk_mtx_explain(struct ipk_call *call, int r)
 {
 	switch (r) {
 	case -EAGAIN:
 		return ipk_error_set(&call->err, r, "it is held");
 	case -EOWNERDEAD:
-		return ipk_error_set(&call->err, r,
-				     "its last owner died with it; when what it protects is in order, "
-				     "say: ipcctl reset");
+		return ipk_error_set(
+			&call->err, r,
+			"its last owner died with it; when what it protects is in order, "
+			"say: ipcctl reset");
 	case -ENOTRECOVERABLE:
-		return ipk_error_set(&call->err, -EOWNERDEAD,
-				     "an owner died with it and the next one gave it up; when what it "
-				     "protects is in order, say: ipcctl reset");
+		return ipk_error_set(
+			&call->err, -EOWNERDEAD,
+			"an owner died with it and the next one gave it up; when what it "
+			"protects is in order, say: ipcctl reset");
 	case -EBUSY:
 		return ipk_error_set(&call->err, r, "somebody holds it");
 	default:
@@ -196,7 +211,7 @@ static int run_lock(struct ipk_call *call)
 		return ipk_error_set(&call->err, -EINVAL, "wants a command to hold it for: -- CMD");
 	r = ipk_mutex_hold(call->handle, ipk_call_deadline(call), &call->hold_fd);
 	call->done = !r;
-	return explain(call, r);
+	return ipk_mtx_explain(call, r);
 }
 
 static int run_reset(struct ipk_call *call)
@@ -204,21 +219,21 @@ static int run_reset(struct ipk_call *call)
 	int r = ipk_mutex_reset(call->handle);
 
 	call->done = !r;
-	return explain(call, r);
+	return ipk_mtx_explain(call, r);
 }
 
 const struct ipk_op ipk_mutex_ops[] = {
-	{ .name = "lock",
-	  .summary = "hold the mutex while a command and what it starts run",
-	  .example = "ipcctl lock S/x -- echo mine",
-	  .flags = IPK_OP_WRITE | IPK_OP_BLOCK | IPK_OP_CMD,
-	  .run = run_lock },
-	{ .name = "reset",
-	  .summary = "declare what a dead owner left to be in order",
-	  .example = "ipcctl reset S/x",
-	  .flags = IPK_OP_WRITE,
-	  .run = run_reset },
-	{ .name = NULL },
+	{.name = "lock",
+	 .summary = "hold the mutex while a command and what it starts run",
+	 .example = "ipcctl lock S/x -- echo mine",
+	 .flags = IPK_OP_WRITE | IPK_OP_BLOCK | IPK_OP_CMD,
+	 .run = run_lock},
+	{.name = "reset",
+	 .summary = "declare what a dead owner left to be in order",
+	 .example = "ipcctl reset S/x",
+	 .flags = IPK_OP_WRITE,
+	 .run = run_reset},
+	{.name = NULL},
 };
 
 static int bench_rounds(void *handle, uint64_t n)
@@ -240,10 +255,11 @@ const struct ipk_kind ipk_kind_mutex = {
 	.version = 1,
 	.name = "mutex",
 	.summary = "one holder at a time, known by name, and its death is told",
-	.text = "A mutex is held by one thread, or by a command and all that inherited from it (lock REF -- "
-		"CMD). When a thread dies with it, the next locker gets it together with the news, and "
-		"says when what it protects is in order again; until then it is suspect. A command's "
-		"lock ends with the command, whichever way that ends, as with flock(1).",
+	.text = "A mutex is held by one thread, or by a command and all that inherited "
+		"from it (lock REF -- CMD). When a thread dies with it, the next locker "
+		"gets it together with the news, and says when what it protects is in "
+		"order again; until then it is suspect. A command's lock ends with the "
+		"command, whichever way that ends, as with flock(1).",
 	.type = "str:16",
 	.flags = IPK_KIND_VALUE,
 	.params = params,

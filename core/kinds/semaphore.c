@@ -64,8 +64,7 @@ uint64_t ipk_semaphore_value(struct ipk_semaphore *sem)
 	return ipk_cells_free(&sem->s.cells);
 }
 
-/* ---- taking one
- * ---------------------------------------------------------------------------------- */
+/* ---- taking one ----------------------------------------------------------------------------- */
 
 /* Who wants how many: owner is what a cell will name. */
 struct want {
@@ -134,8 +133,7 @@ static int try_one(struct ipk_semaphore *sem, const struct want *w)
 	return -EAGAIN;
 }
 
-/* ---- taking several
- * -------------------------------------------------------------------------------- */
+/* ---- taking several ------------------------------------------------------------------------- */
 
 struct taken {
 	u64 i, val;
@@ -201,8 +199,7 @@ static int try_many(struct ipk_semaphore *sem, const struct want *w, struct take
 	return r;
 }
 
-/* ---- waiting
- * --------------------------------------------------------------------------------------- */
+/* ---- waiting -------------------------------------------------------------------------------- */
 
 static int try_want(struct ipk_semaphore *sem, const struct want *w, struct taken *list,
 		    i64 deadline)

@@ -44,7 +44,7 @@ int ipk_sem_settle(const struct ipk_sem_shape *s)
 	return n;
 }
 
-/* ---- what the segment asks -------------------------------------------------------------- */
+/* ---- what the segment asks ------------------------------------------------------------------ */
 
 bool ipk_semaphore_attachable(struct ipk_obj *obj)
 {

@@ -171,8 +171,7 @@ static int semaphore_repair(const struct ipk_object_view *o, struct ipk_repairer
 	return error < 0 ? error : ipk_cells_repair(o, &s, "permits", r);
 }
 
-/* ---- verbs
- * --------------------------------------------------------------------------------------- */
+/* ---- verbs ---------------------------------------------------------------------------------- */
 
 static int call_number(struct ipk_call *call, u64 *ret_n)
 {
@@ -301,17 +300,13 @@ const struct ipk_kind ipk_kind_semaphore = {
 	.version = 1,
 	.name = "semaphore",
 	.summary = "a number of permits that processes take and give back",
-	.text = "A semaphore has --cap permits. Each permit says who has it: a thread, the "
-		"processes that "
-		"inherited a descriptor (acquire REF -- CMD), or nobody (acquire without a "
-		"command). "
-		"The permits of a process that dies come back by themselves and wake who waits; "
-		"those "
-		"that nobody owns come back by release. Giving back more than was taken is an "
-		"error. "
-		"With --value 0 all permits are out at first, so that each release is a signal for "
-		"one "
-		"acquire.",
+	.text = "A semaphore has --cap permits. Each permit says who has it: a thread, "
+		"the processes that inherited a descriptor (acquire REF -- CMD), or "
+		"nobody (acquire without a command). The permits of a process that dies "
+		"come back by themselves and wake who waits; those that nobody owns come "
+		"back by release. Giving back more than was taken is an error. With "
+		"--value 0 all permits are out at first, so that each release is a signal"
+		" for one acquire.",
 	.type = "u64",
 	.flags = IPK_KIND_VALUE,
 	.params = params,
