@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What tests of kinds share: verbs run without a command line, findings of a check, views by name. */
+/* What tests of kinds share: verbs run without a command line, findings of a check, views by name.
+ */
 #ifndef TEST_FIXTURE_KIND_H
 #define TEST_FIXTURE_KIND_H
 
@@ -14,7 +15,7 @@ struct verb {
 	const char *const *words; /* values in, NULL at the end */
 	struct ipk_buf parsed;
 	struct ipk_buf out; /* one value a line */
-	unsigned most; /* values that next() gives at once; 0: what is asked for */
+	unsigned most;      /* values that next() gives at once; 0: what is asked for */
 };
 
 static inline int verb_next(struct ipk_call *call, struct ipk_item *item, int max)
@@ -28,11 +29,12 @@ static inline int verb_next(struct ipk_call *call, struct ipk_item *item, int ma
 		max = (int)v->most;
 	for (; n < max && n < 64 && v->words && *v->words; n++) {
 		at[n] = v->parsed.len;
-		r = ipk_value_parse(v->type, *v->words, strlen(*v->words), 0, &v->parsed, &call->err);
+		r = ipk_value_parse(v->type, *v->words, strlen(*v->words), 0, &v->parsed,
+				    &call->err);
 		if (r < 0)
 			return r;
 		v->words++;
-		item[n] = (struct ipk_item){ .len = v->parsed.len - at[n] };
+		item[n] = (struct ipk_item){.len = v->parsed.len - at[n]};
 	}
 	for (i = 0; i < n; i++)
 		item[i].data = v->parsed.data + at[i];
@@ -54,8 +56,8 @@ static inline int verb_flush(struct ipk_call *call)
 }
 
 /*
- * key, words and arg may be NULL; arg is the text of the verb's first argument. Returns what run() did.
- * The result stays in *v until verb_end().
+ * key, words and arg may be NULL; arg is the text of the verb's first argument, "" for a flag.
+ * Returns what run() did. The result stays in *v until verb_end().
  */
 static inline int verb_run(struct verb *v, struct ipk_segment *seg, const char *object,
 			   const char *kind, const char *verb, const char *key, const char *arg,
@@ -65,7 +67,7 @@ static inline int verb_run(struct verb *v, struct ipk_segment *seg, const char *
 	const struct ipk_op *op = ipk_kind_op(k, verb);
 	struct ipk_argval val[8];
 	struct ipk_object_view o;
-	struct ipk_error err = { 0 };
+	struct ipk_error err = {0};
 	struct ipk_view *view;
 	void *handle = NULL;
 	unsigned i;
@@ -82,7 +84,9 @@ static inline int verb_run(struct verb *v, struct ipk_segment *seg, const char *
 		const char *text = i == 0 && arg ? arg : op->args[i].value;
 
 		if (text)
-			assert_int_equal(ipk_arg_parse(&op->args[i], text, strlen(text), &val[i], &err), 0);
+			assert_int_equal(ipk_arg_parse(&op->args[i], *text ? text : NULL,
+						       strlen(text), &val[i], &err),
+					 0);
 	}
 	v->words = words;
 	assert_int_equal(k->attach(seg, object, &handle, &err), 0);
@@ -120,7 +124,7 @@ struct look {
 
 static inline void look(struct look *l, const char *segment, const char *object)
 {
-	struct ipk_error err = { 0 };
+	struct ipk_error err = {0};
 
 	if (ipk_view_open(segment, &l->view, &err) < 0 ||
 	    ipk_view_object(l->view, object, &l->o, &err) < 0)
@@ -163,7 +167,7 @@ static inline void no_block(struct ipk_checker *c, uint64_t off, uint64_t size)
 /* What the kind's own check finds in an object. */
 static inline struct findings findings_of(const char *segment, const char *object)
 {
-	struct findings f = { .checker = { .finding = finding, .block = no_block } };
+	struct findings f = {.checker = {.finding = finding, .block = no_block}};
 	struct look l;
 
 	look(&l, segment, object);

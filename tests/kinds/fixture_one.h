@@ -3,6 +3,8 @@
 #ifndef TEST_FIXTURE_ONE_H
 #define TEST_FIXTURE_ONE_H
 
+#include <pthread.h>
+
 #include "fixture_kind.h"
 
 #define MS INT64_C(1000000)
@@ -22,6 +24,32 @@ static inline int teardown(void **state)
 {
 	ipk_segment_close(seg);
 	return dir_teardown(state);
+}
+
+/* What the object's value file says. */
+static inline const char *value(void)
+{
+	static char text[32];
+	struct ipk_buf buf = {0};
+	struct look l;
+
+	look(&l, "s", "x");
+	assert_int_equal(l.kind->value(&l.o, &buf), 0);
+	assert_int_equal(buf.data[buf.len - 1], '\n');
+	snprintf(text, sizeof(text), "%.*s", (int)buf.len - 1, buf.data);
+	ipk_buf_free(&buf);
+	look_end(&l);
+	return text;
+}
+
+static inline int in_thread(void *(*fn)(void *arg), void *arg)
+{
+	pthread_t thread;
+	void *ret = NULL;
+
+	assert_int_equal(pthread_create(&thread, NULL, fn, arg), 0);
+	assert_int_equal(pthread_join(thread, &ret), 0);
+	return (int)(intptr_t)ret;
 }
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)

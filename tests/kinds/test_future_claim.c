@@ -11,16 +11,6 @@ static void *claim_in_thread(void *arg)
 	return (void *)(intptr_t)ipk_future_claim(arg);
 }
 
-static int in_thread(void *(*fn)(void *arg), void *arg)
-{
-	pthread_t thread;
-	void *ret = NULL;
-
-	assert_int_equal(pthread_create(&thread, NULL, fn, arg), 0);
-	assert_int_equal(pthread_join(thread, &ret), 0);
-	return (int)(intptr_t)ret;
-}
-
 static void set_refused(void *arg)
 {
 	struct ipk_future *f = open_again(IPK_WRITE);

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "fixture_one.h"
 
-#include <pthread.h>
-
 #include "ipk/mutex.h"
 #include "kinds/mutex.h"
 
@@ -30,21 +28,6 @@ static struct ipk_mutex *make(bool recursive)
 	return m;
 }
 
-static const char *value(void)
-{
-	static char text[32];
-	struct ipk_buf buf = { 0 };
-	struct look l;
-
-	look(&l, "s", "x");
-	assert_int_equal(l.kind->value(&l.o, &buf), 0);
-	assert_int_equal(buf.data[buf.len - 1], '\n');
-	snprintf(text, sizeof(text), "%.*s", (int)buf.len - 1, buf.data);
-	ipk_buf_free(&buf);
-	look_end(&l);
-	return text;
-}
-
 static int run(const char *verb, bool hold, int *ret_fd)
 {
 	struct verb v = { .call = { .hold = hold } };
@@ -66,16 +49,6 @@ static void *lock_in_thread(void *arg)
 static void *unlock_in_thread(void *arg)
 {
 	return (void *)(intptr_t)ipk_mutex_unlock(arg);
-}
-
-static int in_thread(void *(*fn)(void *arg), void *arg)
-{
-	pthread_t thread;
-	void *ret = NULL;
-
-	assert_int_equal(pthread_create(&thread, NULL, fn, arg), 0);
-	assert_int_equal(pthread_join(thread, &ret), 0);
-	return (int)(intptr_t)ret;
 }
 
 static void one_thread_holds_it(void **state)

@@ -2,8 +2,6 @@
 /* Semaphores: what the functions, the verbs and the views say. */
 #include "fixture_one.h"
 
-#include <pthread.h>
-
 #include "ipk/semaphore.h"
 #include "kinds/semaphore.h"
 
@@ -158,16 +156,6 @@ static void *acquire_one(void *arg)
 static void *release_one(void *arg)
 {
 	return (void *)(intptr_t)ipk_semaphore_release(arg, 1);
-}
-
-static int in_thread(void *(*fn)(void *arg), void *arg)
-{
-	pthread_t thread;
-	void *ret = NULL;
-
-	assert_int_equal(pthread_create(&thread, NULL, fn, arg), 0);
-	assert_int_equal(pthread_join(thread, &ret), 0);
-	return (int)(intptr_t)ret;
 }
 
 static u32 attached(void)
