@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# lock countdown await arrive reset: mutex, latch, barrier
+# lock countdown await arrive reset: mutex, rwlock, latch, barrier
 load common
 
 @test "a mutex is held while CMD runs, and whichever way CMD ends" {
@@ -24,6 +24,36 @@ load common
 	echo x >go
 	ipcctl lock S/m -t 60s -- true
 	ends "$pid" 0
+}
+
+@test "a rwlock is held by many readers or by one writer" {
+	ipcctl new -P S/l rwlock --cap 4
+	prints free ipcctl get S/l
+	prints shared ipcctl lock S/l --shared -- ipcctl get S/l
+	prints exclusive ipcctl lock S/l -- ipcctl get S/l
+	prints 0 bash -c 'ipcctl lock S/l --shared -- ipcctl lock S/l --shared --nowait -- true; echo $?'
+	prints 5 bash -c 'ipcctl lock S/l --shared -- ipcctl lock S/l --nowait -- true 2>/dev/null; echo $?'
+	prints 5 bash -c 'ipcctl lock S/l -- ipcctl lock --shared S/l --nowait -- true 2>/dev/null; echo $?'
+	prints 124 bash -c 'ipcctl lock S/l -- ipcctl lock --shared S/l -t 10ms -- true 2>/dev/null; echo $?'
+	prints free ipcctl get S/l
+	fails 6 ipcctl lock S/l --shared
+	fails 2 ipcctl lock S/l --shred -- true
+	ipcctl reset S/l
+}
+
+@test "who names the readers of a rwlock, and a killed one is none" {
+	ipcctl new -P S/l rwlock
+	mkfifo go
+	background ipcctl lock S/l --shared -- sh -c 'read x <go'
+	until_true ipcctl wait S/l --for 'used=1' -t 60s
+	prints 'reader yes' ipcctl who S/l -o ROLE,ALIVE --noheadings
+	[ "$(ipcctl stat S/l -j | jq .readers)" = 1 ]
+	child_of "$pid"
+	background ipcctl lock S/l -- true
+	until_true ipcctl wait S/l --for 'waiters>0' -t 60s
+	kill -9 "$child"
+	ends "$pid" 0
+	prints free ipcctl get S/l
 }
 
 @test "a latch lets through when it is counted down" {

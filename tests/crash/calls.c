@@ -3,6 +3,7 @@
 #include "ipk/barrier.h"
 #include "ipk/mutex.h"
 #include "ipk/queue.h"
+#include "ipk/rwlock.h"
 #include "ipk/semaphore.h"
 #include "kinds/ring.h"
 
@@ -68,6 +69,28 @@ static int lock_unlock(void *mutex, unsigned from, unsigned to)
 		r = ipk_mutex_lock(mutex, IPK_NOWAIT);
 	if ((r == 0 || r == -EOWNERDEAD) && to > 1)
 		ipk_mutex_unlock(mutex);
+	return r;
+}
+
+static int read_unlock(void *lock, unsigned from, unsigned to)
+{
+	int r = 0;
+
+	if (from == 0 && to > 0)
+		r = ipk_rwlock_lock_shared(lock, IPK_NOWAIT);
+	if (r == 0 && to > 1)
+		ipk_rwlock_unlock(lock);
+	return r;
+}
+
+static int write_unlock(void *lock, unsigned from, unsigned to)
+{
+	int r = 0;
+
+	if (from == 0 && to > 0)
+		r = ipk_rwlock_lock(lock, IPK_NOWAIT);
+	if ((r == 0 || r == -EOWNERDEAD) && to > 1)
+		ipk_rwlock_unlock(lock);
 	return r;
 }
 
@@ -140,6 +163,8 @@ const struct calls calls[] = {
 	{"semaphore", "acquire() release()", 2, acquire_release},
 	{"semaphore", "acquire(3) release(3)", 2, acquire_release_3},
 	{"mutex", "lock() unlock()", 2, lock_unlock},
+	{"rwlock", "lock_shared() unlock()", 2, read_unlock},
+	{"rwlock", "lock() unlock()", 2, write_unlock},
 	{"barrier", "wait() leave()", 2, wait_leave},
 	{"ring", "push() push()", 2, push_twice},
 	{"ring", "pop() pop()", 2, pop_twice},

@@ -6,6 +6,7 @@
 #include "kinds/latch.h"
 #include "kinds/map.h"
 #include "kinds/mutex.h"
+#include "kinds/rwlock.h"
 #include "kinds/queue.h"
 #include "kinds/semaphore.h"
 
@@ -204,6 +205,16 @@ DAMAGE(barrier_place, ((u64 *)body_in(b, "barrier"))[17] |= 99)
 DAMAGE(barrier_parties, ((struct ipk_barrier_body *)body_in(b, "barrier"))->parties = 0)
 DAMAGE(array_cap, *(u64 *)body_in(b, "array") = 1u << 30)
 
+static struct ipk_rwlock_body *rw_body(u8 *b)
+{
+	return (struct ipk_rwlock_body *)body_in(b, "rwlock");
+}
+
+DAMAGE(rw_writer, rw_body(b)->word |= 99)
+DAMAGE(rw_cap, rw_body(b)->cap = 0)
+DAMAGE(rw_high, rw_body(b)->high = UINT32_MAX)
+DAMAGE(rw_place, *(u64 *)(void *)(rw_body(b) + 1) |= 99)
+
 #define D(name)                                                                                    \
 	{                                                                                          \
 #name, name, NULL                                                                  \
@@ -286,6 +297,10 @@ static const struct damage damages[] = {
 	D(sem_cap),
 	{"mutex_owner", mutex_owner, "mutex"},
 	D(mutex_flag),
+	{"rw_writer", rw_writer, "rwlock"},
+	D(rw_cap),
+	D(rw_high),
+	D(rw_place),
 	{"latch_left", latch_left, "latch"},
 	{"barrier_place", barrier_place, "barrier"},
 	D(barrier_parties),

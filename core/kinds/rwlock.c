@@ -1,0 +1,479 @@
+/* SPDX-License-Identifier: MIT */
+/* Reader-writer locks for C programs; see rwlock.h for the words. */
+#include <unistd.h>
+
+#include "kinds/await.h"
+#include "kinds/rwlock.h"
+#include "object_type.h"
+
+/* ---- handle --------------------------------------------------------------------------------- */
+
+static int bind_body(struct ipk_obj *obj, struct ipk_rw_shape *ret)
+{
+	struct ipk_rwlock_body *body = ipk_at(obj->seg, obj->body, sizeof(*body), IPK_LINE);
+	u64 before = obj->body - obj->off, cap, bytes;
+
+	if (!body || before > obj->size)
+		return -EBADMSG;
+	cap = ipk_ld(&body->cap, relaxed);
+	bytes = ipk_rw_bytes(cap);
+	if (!bytes || bytes > obj->size - before)
+		return -EBADMSG;
+	*ret = (struct ipk_rw_shape){body, {(u8 *)(body + 1), cap, IPK_RW_SHIFT}};
+	return 0;
+}
+
+int ipk_rwlock_open(struct ipk_segment *seg, const char *name, struct ipk_rwlock **ret_lock,
+		    struct ipk_error *err)
+{
+	struct ipk_rwlock *l;
+	void *handle;
+	int r;
+
+	r = ipk_obj_open(seg, name, ipk_kind_rwlock.id, ipk_kind_rwlock.version,
+			 sizeof(struct ipk_rwlock_body), sizeof(*l), &handle, err);
+	if (r < 0)
+		return r;
+	l = handle;
+	r = bind_body(&l->obj, &l->s);
+	if (r < 0) {
+		ipk_obj_close(&l->obj);
+		return ipk_error_set(err, r, "rwlock \"%s\" is damaged", name);
+	}
+	*ret_lock = l;
+	return 0;
+}
+
+int ipk_rwlock_create(struct ipk_segment *seg, const char *name, uint64_t cap,
+		      struct ipk_error *err)
+{
+	return ipk_object_new_typed(seg, name, "rwlock", NULL, NULL, cap, err);
+}
+
+static bool held_by_process(struct ipk_rwlock *l)
+{
+	struct ipk_segment *seg = l->obj.seg;
+
+	if (ipk_mtx_of_process(seg, &l->s.body->word))
+		return true;
+	for (u64 i = 0; i < l->s.cells.cap; i++) {
+		u64 owner = ipk_cell_owner(ipk_ld(ipk_cell(&l->s.cells, i), relaxed));
+
+		if (owner && ipk_owner_of_process(seg, owner))
+			return true;
+	}
+	return false;
+}
+
+int ipk_rwlock_close(struct ipk_rwlock *lock)
+{
+	if (!lock)
+		return 0;
+	/* Without the handle nobody would list the object, and our death with it would go unseen.
+	 */
+	if (lock->obj.seg->writable && held_by_process(lock))
+		return -EBUSY;
+	ipk_obj_close(&lock->obj);
+	return 0;
+}
+
+/* ---- what changes and whom it concerns ------------------------------------------------------ */
+
+static void word_was_freed(struct ipk_rwlock_body *body)
+{
+	ipk_event_notify_fenced(&body->ev_read, INT32_MAX);
+	ipk_event_notify_fenced(&body->ev_write, 1);
+}
+
+static void places_were_freed(struct ipk_rwlock_body *body, int n)
+{
+	ipk_event_notify_fenced(&body->ev_drain, INT32_MAX);
+	ipk_event_notify_fenced(&body->ev_read, n);
+}
+
+static void mend_word(struct ipk_segment *seg, const struct ipk_rw_shape *s)
+{
+	if (ipk_mtx_mend(seg, &s->body->word))
+		word_was_freed(s->body);
+}
+
+static bool mend_places(struct ipk_segment *seg, const struct ipk_rw_shape *s)
+{
+	int n = ipk_cells_mend(seg, &s->cells);
+
+	if (n)
+		places_were_freed(s->body, n);
+	return n > 0;
+}
+
+/* ---- reading -------------------------------------------------------------------------------- */
+
+/* owner has FD where a descriptor is to have it; as in a mutex's word. */
+struct want {
+	struct ipk_rwlock *l;
+	struct ipk_self *me;
+	u64 owner;
+};
+
+static u32 *depth_of(struct ipk_rwlock *l, u64 i)
+{
+	return &((struct ipk_rwlock_place *)(void *)ipk_cell(&l->s.cells, i))->depth;
+}
+
+/* Where an owner looks first: nobody else does, unless there are more of them than places. */
+static u64 home_of(const struct ipk_rwlock *l, u64 owner)
+{
+	u64 slot = ipk_mutex_owner(owner) - 1;
+
+	return ipk_likely(slot < l->s.cells.cap) ? slot : slot % l->s.cells.cap;
+}
+
+static bool has_place(const struct ipk_rwlock *l, u64 i, const struct ipk_self *me)
+{
+	u64 cell = ipk_ld(ipk_cell(&l->s.cells, i), relaxed);
+
+	return ipk_cell_owner(cell) == (u64)me->slot + 1;
+}
+
+/* The place of the calling thread, or cap. */
+static u64 find_place(const struct ipk_rwlock *l, const struct ipk_self *me)
+{
+	u64 cap = l->s.cells.cap, i = home_of(l, (u64)me->slot + 1);
+
+	for (u64 left = cap; left; left--) {
+		if (has_place(l, i, me))
+			return i;
+		i = i + 1 < cap ? i + 1 : 0;
+	}
+	return cap;
+}
+
+static int read_again(struct ipk_rwlock *l, u64 i)
+{
+	u32 *depth = depth_of(l, i), n = ipk_ld(depth, relaxed);
+
+	if (n == UINT32_MAX)
+		return -EDEADLK;
+	ipk_st(depth, n + 1, relaxed);
+	return 0;
+}
+
+/* May a reader be in, as the word stands? seq_cst: see rwlock.h. */
+static int look_for_writer(struct ipk_rwlock *l)
+{
+	u64 v, owner;
+
+	while ((owner = ipk_mutex_owner(v = ipk_ld(&l->s.body->word, seq_cst)))) {
+		if (!ipk_owner_gone(l->obj.seg, owner))
+			return -EAGAIN;
+		mend_word(l->obj.seg, &l->s);
+	}
+	if (v & IPK_MTX_LOST)
+		return -ENOTRECOVERABLE;
+	return v & IPK_MTX_DIED ? -EOWNERDEAD : 0;
+}
+
+/* Places below n may be taken from now on. */
+static void raise_high(struct ipk_rwlock_body *body, u64 n)
+{
+	u32 high =
+		ipk_ld(&body->high, acquire); /* pairs with who raised it: then the look at word */
+
+	while (high < n && !ipk_cas(&body->high, &high, (u32)n, seq_cst))
+		;
+}
+
+/* A place for w->owner; its index, or cap when all are taken. */
+static u64 take_place(const struct want *w, u64 *ret_val)
+{
+	struct ipk_rwlock *l = w->l;
+	u64 owner = ipk_mutex_owner(w->owner), i = home_of(l, owner);
+
+	raise_high(l->s.body, i + 1);
+	if (ipk_likely(ipk_cell_take(ipk_cell(&l->s.cells, i), owner, ret_val)))
+		return i;
+	raise_high(l->s.body, l->s.cells.cap);
+	return ipk_cells_take(&l->s.cells, i, owner, ret_val);
+}
+
+static int try_read(void *arg)
+{
+	const struct want *w = arg;
+	struct ipk_rwlock *l = w->l;
+	u64 i, val;
+	int r;
+
+	while ((r = look_for_writer(l)) == 0) {
+		i = take_place(w, &val);
+		if (i == l->s.cells.cap) {
+			if (mend_places(l->obj.seg, &l->s))
+				continue;
+			r = -EAGAIN;
+			break;
+		}
+		if (look_for_writer(l) == 0) {
+			ipk_st(depth_of(l, i), 1u, relaxed);
+			return 0;
+		}
+		ipk_cell_free(ipk_cell(&l->s.cells, i), val);
+		places_were_freed(l->s.body, 1);
+	}
+	return r;
+}
+
+/* As try_read, of a thread that may be reading already: it does not wait for who waits for it. */
+static int try_read_again(void *arg)
+{
+	const struct want *w = arg;
+	int r = try_read(arg);
+	u64 i;
+
+	if (r != -EAGAIN)
+		return r;
+	i = find_place(w->l, w->me);
+	r = i < w->l->s.cells.cap ? read_again(w->l, i) : -EAGAIN;
+	return r ? r : 1;
+}
+
+int ipk_rwlock_lock_shared(struct ipk_rwlock *lock, int64_t deadline)
+{
+	struct want w = {.l = lock};
+	u64 home, word;
+	int r;
+
+	w.me = ipk_use(&lock->obj, &r);
+	if (ipk_unlikely(!w.me))
+		return r;
+	w.owner = (u64)w.me->slot + 1;
+	home = home_of(lock, w.owner);
+	if (has_place(lock, home, w.me))
+		return read_again(lock, home);
+	if (ipk_mtx_mine(&lock->s.body->word, w.me, &word))
+		return -EDEADLK;
+	r = try_read_again(&w);
+	if (r == -EAGAIN && deadline != IPK_NOWAIT)
+		r = ipk_await(&lock->obj, w.me, &lock->s.body->ev_read, try_read_again, &w,
+			      deadline);
+	if (r == 0)
+		ipk_hold_get(w.me);
+	return r > 0 ? 0 : r;
+}
+
+/* ---- writing -------------------------------------------------------------------------------- */
+
+/* Is anybody in? -EAGAIN; -EDEADLK: the calling thread. */
+static int look_for_readers(const struct want *w)
+{
+	struct ipk_rwlock *l = w->l;
+	u64 high = ipk_ld(&l->s.body->high, seq_cst), i = 0; /* seq_cst: see rwlock.h */
+	int r = 0;
+
+	while (i < high && i < l->s.cells.cap) {
+		u64 *cell = ipk_cell(&l->s.cells, i);
+		u64 v = ipk_ld(cell, seq_cst); /* pairs also with who freed it: he read before */
+		u64 owner = ipk_cell_owner(v);
+
+		if (owner == w->owner)
+			return -EDEADLK;
+		if (owner && ipk_owner_gone(l->obj.seg, owner)) {
+			if (ipk_cell_free(cell, v))
+				places_were_freed(l->s.body, 1);
+			continue;
+		}
+		if (owner)
+			r = -EAGAIN;
+		i++;
+	}
+	return r;
+}
+
+static int try_claim(void *arg)
+{
+	const struct want *w = arg;
+
+	return ipk_mtx_take(w->l->obj.seg, &w->l->s.body->word, w->owner | IPK_MTX_CLAIM);
+}
+
+/* The claim stands. 0: it was made good. */
+static int try_enter(void *arg)
+{
+	const struct want *w = arg;
+	u64 *word = &w->l->s.body->word, v;
+	int r = look_for_readers(w);
+
+	if (r < 0)
+		return r;
+	/* Nobody else changes the word of a living owner. */
+	v = ipk_ld(word, relaxed);
+	return ipk_cas(word, &v, v & ~IPK_MTX_CLAIM, acq_rel) ? 0 : -EBADMSG;
+}
+
+/* Takes back the claim. */
+static void retreat(const struct want *w)
+{
+	u64 *word = &w->l->s.body->word, v = ipk_ld(word, relaxed);
+
+	ipk_cas(word, &v, v & ~(IPK_MTX_CLAIM | IPK_MTX_FD | IPK_MTX_OWNER), seq_cst);
+	word_was_freed(w->l->s.body);
+}
+
+static int write_lock(struct want *w, i64 deadline)
+{
+	struct ipk_rwlock *l = w->l;
+	int r, entered;
+
+	/* Who only tries, and cannot, need not turn anybody away. */
+	r = look_for_readers(w);
+	if (r == -EDEADLK || (r == -EAGAIN && deadline == IPK_NOWAIT))
+		return r;
+	r = try_claim(w);
+	if (r == -EAGAIN && deadline != IPK_NOWAIT)
+		r = ipk_await(&l->obj, w->me, &l->s.body->ev_write, try_claim, w, deadline);
+	if (r < 0 && (r != -EOWNERDEAD || w->owner & IPK_MTX_FD))
+		return r;
+	entered = try_enter(w);
+	if (entered == -EAGAIN && deadline != IPK_NOWAIT)
+		entered = ipk_await(&l->obj, w->me, &l->s.body->ev_drain, try_enter, w, deadline);
+	if (entered < 0)
+		retreat(w);
+	return entered < 0 ? entered : r;
+}
+
+int ipk_rwlock_lock(struct ipk_rwlock *lock, int64_t deadline)
+{
+	struct want w = {.l = lock};
+	u64 word;
+	int r;
+
+	w.me = ipk_use(&lock->obj, &r);
+	if (ipk_unlikely(!w.me))
+		return r;
+	if (ipk_mtx_mine(&lock->s.body->word, w.me, &word))
+		return -EDEADLK;
+	w.owner = (u64)w.me->slot + 1;
+	r = write_lock(&w, deadline);
+	if (r == 0 || r == -EOWNERDEAD)
+		ipk_hold_get(w.me);
+	return r;
+}
+
+/* ---- both ----------------------------------------------------------------------------------- */
+
+int ipk_rwlock_hold(struct ipk_rwlock *lock, bool shared, int64_t deadline, int *ret_fd)
+{
+	struct want w = {.l = lock};
+	u32 slot;
+	int r, fd;
+
+	w.me = ipk_use(&lock->obj, &r);
+	if (!w.me)
+		return r;
+	r = ipk_holder_new(lock->obj.seg, &fd, &slot);
+	if (r < 0)
+		return r;
+	r = ipk_holder_use(&lock->obj, slot);
+	w.owner = ((u64)slot + 1) | IPK_MTX_FD;
+	if (!r && shared)
+		r = ipk_await(&lock->obj, w.me, &lock->s.body->ev_read, try_read, &w, deadline);
+	else if (!r)
+		r = write_lock(&w, deadline);
+	if (r < 0)
+		close(fd);
+	else
+		*ret_fd = fd;
+	return r;
+}
+
+int ipk_rwlock_consistent(struct ipk_rwlock *lock)
+{
+	struct ipk_self *me;
+	int r;
+
+	me = ipk_use(&lock->obj, &r);
+	return me ? ipk_mtx_consistent(&lock->s.body->word, me) : r;
+}
+
+static int read_unlock(struct ipk_rwlock *l, struct ipk_self *me, u64 i)
+{
+	u64 *cell = ipk_cell(&l->s.cells, i), val = ipk_ld(cell, relaxed);
+	u32 *depth = depth_of(l, i), n = ipk_ld(depth, relaxed);
+
+	if (n > 1) {
+		ipk_st(depth, n - 1, relaxed);
+		return 0;
+	}
+	if (!ipk_cell_free(cell, val))
+		return -EBADMSG;
+	ipk_hold_put(me);
+	places_were_freed(l->s.body, 1);
+	return 0;
+}
+
+int ipk_rwlock_unlock(struct ipk_rwlock *lock)
+{
+	struct ipk_self *me;
+	u64 i, word;
+	int r;
+
+	me = ipk_use(&lock->obj, &r);
+	if (ipk_unlikely(!me))
+		return r;
+	i = home_of(lock, (u64)me->slot + 1);
+	if (ipk_likely(has_place(lock, i, me)))
+		return read_unlock(lock, me, i);
+	if (ipk_mtx_mine(&lock->s.body->word, me, &word)) {
+		if (!ipk_mtx_give(&lock->s.body->word, word))
+			return -EBADMSG;
+		ipk_hold_put(me);
+		word_was_freed(lock->s.body);
+		if (word & IPK_MTX_DIED) /* lost, of which all want to know */
+			ipk_event_notify(&lock->s.body->ev_write, INT32_MAX);
+		return 0;
+	}
+	i = find_place(lock, me);
+	return i < lock->s.cells.cap ? read_unlock(lock, me, i) : -EPERM;
+}
+
+int ipk_rwlock_reset(struct ipk_rwlock *lock)
+{
+	int r;
+
+	if (!ipk_use(&lock->obj, &r))
+		return r;
+	r = ipk_mtx_reset(lock->obj.seg, &lock->s.body->word);
+	if (!r)
+		word_was_freed(lock->s.body);
+	return r;
+}
+
+/* ---- what the segment asks ------------------------------------------------------------------ */
+
+bool ipk_rwlock_attachable(struct ipk_obj *obj)
+{
+	struct ipk_rw_shape s;
+
+	return bind_body(obj, &s) == 0;
+}
+
+int ipk_rwlock_recover(struct ipk_obj *obj)
+{
+	struct ipk_rw_shape s;
+	int r = bind_body(obj, &s);
+
+	if (r < 0)
+		return r;
+	mend_word(obj->seg, &s);
+	mend_places(obj->seg, &s);
+	return 0;
+}
+
+void ipk_rwlock_wake(struct ipk_obj *obj)
+{
+	struct ipk_rw_shape s;
+
+	if (bind_body(obj, &s) < 0)
+		return;
+	ipk_event_notify(&s.body->ev_read, INT32_MAX);
+	ipk_event_notify(&s.body->ev_write, INT32_MAX);
+	ipk_event_notify(&s.body->ev_drain, INT32_MAX);
+}

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The bytes of a reader-writer lock, and why nobody reads beside a writer.
+ *
+ *	body  0    cap                                      constant
+ *	      64   word | ev_read | ev_write | ev_drain | high
+ *	      128  place 0, place 1, ...                    64 bytes each: cell | depth
+ *
+ * word is a mutex's (mutex.h), the writer's. A place's cell names a reader (cells.h); depth belongs
+ *to the reader alone, who sets it after having locked, so it needs no mending. Places from high on
+ *have never been taken; high only rises, and before.
+ *
+ *	read    high; cell --CAS--> me; look at word: free?     else cell --CAS--> free, and wait
+ *	write   word --CAS--> {CLAIM,me}; look at all cells below high: free? word --CAS--> {me}
+ *	                                                        else wait, or give word back
+ *
+ * The first step of both and the look that follows are sequentially consistent: of a reader and a
+ * writer at least one sees the other. What the writer's look has found free can be taken afterwards
+ * only by a reader who then sees him. A thread that reads already takes no second place while a
+ * writer looks at them: it counts in the depth of the one it has.
+ *
+ * A CLAIM turns readers away, and is no more than that: when its owner dies, or gives up, nothing
+ *has happened. Only without it has the owner been let in, and its death makes the lock suspect.
+ *
+ * WAITING. On ev_read readers who were turned away or found no place: all are woken by who frees
+ *the word, one by who frees a place. On ev_write who wants the word: one is woken by who frees it.
+ *On ev_drain whose CLAIM stands: woken by who frees a place.
+ */
+#ifndef IPK_KINDS_RWLOCK_H
+#define IPK_KINDS_RWLOCK_H
+
+#include "ipk/kind.h"
+#include "ipk/rwlock.h"
+#include "kinds/cells.h"
+#include "kinds/mutex.h"
+#include "segment/segment.h"
+
+#define IPK_RW_CAP_MAX (UINT64_C(1) << 14)
+#define IPK_RW_SHIFT 6
+
+struct ipk_rwlock_body {
+	u64 cap;
+	u64 spare1[7];
+	/* 64 */
+	u64 word;
+	u32 ev_read, ev_write, ev_drain; /* event words */
+	u32 high;                        /* places below it may be taken */
+	u64 spare2[5];
+	/* 128: places */
+};
+
+struct ipk_rwlock_place {
+	u64 cell;
+	u32 depth; /* how often its owner has locked it */
+	u32 spare0;
+	u64 spare1[6];
+};
+
+_Static_assert(sizeof(struct ipk_rwlock_body) == 128, "");
+_Static_assert(offsetof(struct ipk_rwlock_body, word) == 64, "own line");
+_Static_assert(sizeof(struct ipk_rwlock_place) == 1 << IPK_RW_SHIFT, "own line");
+
+/* A body measured once, in private memory. */
+struct ipk_rw_shape {
+	struct ipk_rwlock_body *body;
+	struct ipk_cells cells;
+};
+
+struct ipk_rwlock {
+	struct ipk_obj obj;
+	struct ipk_rw_shape s;
+};
+
+extern const struct ipk_kind ipk_kind_rwlock;
+extern const struct ipk_op ipk_rwlock_ops[];
+
+/* The bytes of the body, or 0 for a cap that cannot be. */
+static inline u64 ipk_rw_bytes(u64 cap)
+{
+	if (cap == 0 || cap > IPK_RW_CAP_MAX)
+		return 0;
+	return sizeof(struct ipk_rwlock_body) + (cap << IPK_RW_SHIFT);
+}
+
+bool ipk_rwlock_attachable(struct ipk_obj *obj);
+int ipk_rwlock_recover(struct ipk_obj *obj);
+void ipk_rwlock_wake(struct ipk_obj *obj);
+
+#endif
