@@ -65,6 +65,7 @@ struct trial {
 	const struct calls *calls;
 	const char *key; /* instead of the usual one */
 	bool hold;       /* as if for a command */
+	bool flags;      /* with all flags that the verb has */
 	unsigned inputs; /* values it takes, items it asks for, functions; 1..MAX_INPUTS */
 };
 

@@ -79,9 +79,10 @@ static const struct ipk_op *remover(const struct ipk_kind *kind)
 }
 
 /* Values for the arguments of op: each has its own default, else something of the right type. */
-static void fill_args(const struct world *w, const struct ipk_op *op, struct ipk_argval *val,
+static void fill_args(const struct world *w, const struct trial *t, struct ipk_argval *val,
 		      unsigned max)
 {
+	const struct ipk_op *op = t->op;
 	unsigned i = 0;
 
 	memset(val, 0, max * sizeof(*val));
@@ -89,6 +90,8 @@ static void fill_args(const struct world *w, const struct ipk_op *op, struct ipk
 		struct ipk_error err;
 		const char *text = a->value;
 
+		if (a->type == IPK_ARG_FLAG)
+			val[i].set = t->flags;
 		if (!text && !a->positional)
 			continue;
 		if (!text)
@@ -113,9 +116,10 @@ static const char *key_text(const struct world *w, const struct ipk_op *op)
 	return w->kind->key ? "k1" : w->value[0];
 }
 
-static int run_op(const struct world *w, const struct ipk_op *op, const char *key, unsigned n,
-		  bool hold, struct ipk_segment *seg, void *handle, i64 timeout, struct answer *ret)
+static int run_op(const struct world *w, const struct trial *t, const char *key, unsigned n,
+		  struct ipk_segment *seg, void *handle, i64 timeout, struct answer *ret)
 {
+	const struct ipk_op *op = t->op;
 	struct ipk_type *type = NULL, *key_type = NULL;
 	struct ipk_argval val[16];
 	struct ipk_call call = {0};
@@ -144,7 +148,7 @@ static int run_op(const struct world *w, const struct ipk_op *op, const char *ke
 	}
 	if (key_type && key)
 		ipk_value_parse(key_type, key, strlen(key), 0, &feed.key, &err);
-	fill_args(w, op, val, IPK_ARRAY_LEN(val));
+	fill_args(w, t, val, IPK_ARRAY_LEN(val));
 	feed.type = type;
 	call.seg = seg;
 	call.handle = handle;
@@ -156,7 +160,7 @@ static int run_op(const struct world *w, const struct ipk_op *op, const char *ke
 	call.count = (op->flags & IPK_OP_COUNT) ? n : 0;
 	call.timeout = timeout;
 	/* What would run a command holds for as long as the call. */
-	call.hold = (op->flags & IPK_OP_CMD) && !(op->flags & IPK_OP_OUT) && hold;
+	call.hold = (op->flags & IPK_OP_CMD) && !(op->flags & IPK_OP_OUT) && t->hold;
 	call.hold_fd = -1;
 	call.next = feed_next;
 	call.emit = feed_emit;
@@ -270,6 +274,15 @@ static void add_own(struct trial trials[], unsigned *n, const char *name,
 	add_trial(trials, n, name, 1)->own = own;
 }
 
+static bool has_flags(const struct ipk_op *op)
+{
+	const struct ipk_arg *a = op->args;
+
+	while (a && a->type != IPK_ARG_END && a->type != IPK_ARG_FLAG)
+		a++;
+	return a && a->type == IPK_ARG_FLAG;
+}
+
 static void add_verb(const struct world *w, struct trial trials[], unsigned *n,
 		     const struct ipk_op *op)
 {
@@ -282,11 +295,12 @@ static void add_verb(const struct world *w, struct trial trials[], unsigned *n,
 		if (op->flags & (IPK_OP_IN | IPK_OP_COUNT))
 			add_trial(trials, n, op->name, MAX_INPUTS)->op = op;
 	}
-	if (op->flags & IPK_OP_CMD) {
-		snprintf(name, sizeof(name), "%s --", op->name);
+	for (int flags = 0; op->flags & IPK_OP_CMD && flags <= has_flags(op); flags++) {
+		snprintf(name, sizeof(name), flags ? "%s --flags --" : "%s --", op->name);
 		t = add_trial(trials, n, name, 1);
 		t->op = op;
 		t->hold = true;
+		t->flags = flags;
 	}
 	if (w->kind->key && (op->flags & IPK_OP_IN)) {
 		snprintf(name, sizeof(name), "%s new", op->name);
@@ -348,8 +362,8 @@ int world_run(const struct world *w, const struct trial *t, unsigned n, struct i
 	      void *handle, i64 timeout, struct answer *ret)
 {
 	if (t->op)
-		return run_op(w, t->op, t->key ? t->key : key_text(w, t->op), n, t->hold, seg,
-			      handle, timeout, ret);
+		return run_op(w, t, t->key ? t->key : key_text(w, t->op), n, seg, handle, timeout,
+			      ret);
 	if (t->calls)
 		ret->r = t->calls->run(handle, 0, n);
 	else
@@ -382,6 +396,7 @@ static int feed_one(const struct world *w, const struct ipk_op *op, unsigned i,
 		    struct ipk_segment *seg, void *handle)
 {
 	char buf[64];
+	const struct trial t = {.op = op};
 	struct world other = *w;
 	const char *k = key_text(w, op) ? fill_key(w, i, buf) : NULL;
 	struct answer a = {0};
@@ -392,7 +407,7 @@ static int feed_one(const struct world *w, const struct ipk_op *op, unsigned i,
 	/* Different values, so that storing the first again changes something. */
 	else if (k && w->value[(i + 1) % 3])
 		other.value[0] = w->value[(i + 1) % 3];
-	r = run_op(&other, op, k, 1, false, seg, handle, 0, &a);
+	r = run_op(&other, &t, k, 1, seg, handle, 0, &a);
 	ipk_buf_free(&a.out);
 	return r != 0 ? r : a.r;
 }
