@@ -167,6 +167,7 @@ static u64 find_dead(struct ipk_segment *seg, struct ipk_participant *p, u32 slo
 int ipk_sweep(struct ipk_self *me)
 {
 	u32 nslots = ipk_slot_count(me->seg);
+	bool any = false;
 	int n = 0;
 
 	if (sweeping)
@@ -176,9 +177,16 @@ int ipk_sweep(struct ipk_self *me)
 		struct ipk_participant *p = ipk_slot_page(me->seg, slot);
 		u64 claim = p && slot != me->slot ? find_dead(me->seg, p, slot) : 0;
 
-		n += claim && sweep_slot(me, p, slot, claim);
+		if (!claim)
+			continue;
+		any = true;
+		n += sweep_slot(me, p, slot, claim);
 	}
-	if (n > 0)
+	/*
+	 * Also where others freed the slots: while we mended we listed what the dead had used, and who
+	 * was faster found it in use.
+	 */
+	if (any)
 		ipk_reap_zombies(me);
 	sweeping = false;
 	return n;
