@@ -238,7 +238,8 @@ int ipk_segment_list(int (*fn)(void *arg, const char *name), void *arg, struct i
 	int r = 0;
 
 	if (!dir)
-		return ipk_error_set(err, -errno, "%s: %s", ipk_dir_path(), ipk_strerror(-errno));
+		return ipk_error_set(err, -errno, "%s: %s", ipk_dir_path(),
+				     errno == ENOENT ? "no such directory" : ipk_strerror(-errno));
 	while (r == 0 && (e = readdir(dir))) {
 		size_t n = strlen(e->d_name);
 		char name[256];

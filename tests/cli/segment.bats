@@ -213,6 +213,14 @@ would remove T' ipcctl rm --dry-run T/r T
 	fails 3 ipcctl ls none
 }
 
+@test "a directory for segments that is not there is named as what it is" {
+	IPK_DIR=$IPK_DIR/none
+	for verb in ls tree gc; do
+		fails 3 ipcctl "$verb"
+		[[ $line == *"$IPK_DIR: no such directory" ]]
+	done
+}
+
 @test "ls counts who has an object open" {
 	ipcctl new -P S/q queue
 	background ipcctl pop S/q
