@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A map made right, in a copy where nobody is at work. An entry proves itself: it has its key's
+ * A map or a set made right, in a copy where nobody is at work. An entry proves itself: it has its key's
  * hash. So each slot's entry is looked at, and what proves itself and is nobody else's goes into
  * the table anew. Where most do not, the seed has changed and not they: then they get new hashes.
  */
@@ -52,10 +52,10 @@ static int size_of(const char *text, u32 *ret)
 
 static int mend_constants(struct fix *f)
 {
-	u32 key, value;
-	int r = size_of(f->o->key_type, &key);
+	u32 key, value = 0; /* a set has keys alone, of the element type */
+	int r = size_of(f->o->key_type ? f->o->key_type : f->o->type, &key);
 
-	if (r == 0)
+	if (r == 0 && f->o->key_type)
 		r = size_of(f->o->type, &value);
 	if (r < 0)
 		return r;
@@ -85,7 +85,7 @@ static struct ipk_map_entry *entry_at(struct fix *f, u64 off)
 	klen = key_len(e);
 	vlen = value_len(e);
 	if (klen > IPK_MAP_KEY_MAX || (f->b->key_size && klen != f->b->key_size) ||
-	    (f->b->value_size && vlen != f->b->value_size) ||
+	    ((f->b->value_size || !f->o->key_type) && vlen != f->b->value_size) ||
 	    !f->r->at(f->r, off, ipk_map_entry_size(klen, vlen)))
 		return NULL;
 	return e;

@@ -147,4 +147,5 @@ const struct ipk_kind ipk_kind_set = {
 	.item = ipk_map_item,
 	.holders = ipk_map_holders,
 	.check = ipk_map_check,
+	.repair = ipk_map_repair,
 };

@@ -194,6 +194,8 @@ DAMAGE(map_nowhere, *m_slot(b, 3) = UINT64_MAX)
 DAMAGE(map_len, m_entry(b, 3)->lens = UINT64_MAX)
 DAMAGE(map_key, m_entry(b, 3)->data[0] ^= 1)
 DAMAGE(map_twice, *m_slot(b, 3) = *m_slot(b, 4))
+DAMAGE(set_count, ((struct ipk_map_body *)body_in(b, "set"))->count = 1)
+DAMAGE(set_size, ((struct ipk_map_body *)body_in(b, "set"))->value_size = 8)
 DAMAGE(map_building, ((struct ipk_map_body *)body_in(b, "map"))->building[1] = 64 * 5000)
 
 DAMAGE(sem_cell, ((u64 *)body_in(b, "semaphore"))[16] |= 77)
@@ -292,7 +294,7 @@ static const struct damage damages[] = {
 	{"map_len", map_len, "map"},
 	{"map_key", map_key, "map"},
 	{"map_twice", map_twice, "map"},
-	D(map_building),
+	D(set_count), D(set_size), D(map_building),
 	D(sem_cell),
 	D(sem_cap),
 	{"mutex_owner", mutex_owner, "mutex"},
@@ -342,17 +344,16 @@ static void usable(const struct damage *d)
 	if (ipk_segment_open(NAME, IPK_WRITE, &seg, &err) != 0)
 		fail_msg("%s: %s", d->what, err.text);
 	for (int i = 0; ipk_kinds[i]; i++) {
-		char name[32];
 		void *handle;
 
 		if (ipk_kinds[i]->attach(seg, ipk_kinds[i]->name, &handle, &err) != 0)
 			fail_msg("%s: %s", d->what, err.text);
 		ipk_kinds[i]->detach(handle);
-		snprintf(name, sizeof(name), "new-%s", ipk_kinds[i]->name);
-		if (ipk_object_new(seg, name, ipk_kinds[i]->name, NULL, 0, &err) != 0 ||
-		    ipk_object_remove(seg, ipk_kinds[i]->name, &err) != 0)
+		if (ipk_object_remove(seg, ipk_kinds[i]->name, &err) != 0)
 			fail_msg("%s: %s", d->what, err.text);
 	}
+	if (fill_segment(seg, &err) != 0)
+		fail_msg("%s: %s", d->what, err.text);
 	ipk_segment_close(seg);
 	if (check_file(&report) != 0)
 		fail_msg("%s, repaired and used: %s", d->what, report.text);
