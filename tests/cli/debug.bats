@@ -165,3 +165,41 @@ T' ipcctl ls -o NAME --noheadings
 		done
 	done
 }
+
+# Cuts, lengthens and overwrites it until it is killed; from time to time it is whole.
+scribble() {
+	local size
+	size=$(stat -c %s good)
+	while :; do
+		case $((RANDOM % 4)) in
+		0) truncate -s $((RANDOM * 32 % size)) bad.ipk ;;
+		1) dd if=good of=bad.ipk conv=notrunc status=none ;;
+		*) printf '\377\377\177\1' | dd of=bad.ipk bs=1 conv=notrunc status=none seek=$((RANDOM * 4 % 4096)) ;;
+		esac
+		echo >>rounds
+	done
+}
+
+@test "a segment that is scribbled over while it is read ends every reader with an error, not a crash" {
+	ipcctl new -P S/q queue
+	ipcctl push S/q a b c
+	ipcctl new S/m map
+	ipcctl set S/m/k v
+	cp "$IPK_DIR/S.ipk" good
+	cp good bad.ipk
+	RANDOM=1
+	background scribble
+	until_true test -s rounds
+	for ((i = 0; i < 2; i++)); do
+		for verb in 'fsck ./bad.ipk' 'ls ./bad.ipk' 'show ./bad.ipk' 'who ./bad.ipk' 'show ./bad.ipk/q' \
+			'dump ./bad.ipk/q' 'get ./bad.ipk/m/k' 'hexdump ./bad.ipk/q --typed' 'hexdump ./bad.ipk' \
+			'fsck ./bad.ipk --repair' 'fsck ./bad.ipk --undo'; do
+			run timeout 60 ipcctl $verb
+			if [ "$status" -ge 70 ]; then
+				echo "$verb: status $status: $output"
+				return 1
+			fi
+		done
+	done
+	kill -0 "$pid"
+}
