@@ -66,10 +66,22 @@ static inline u64 ipk_align_up(u64 n, u64 a)
 #endif /* IPK_MODEL */
 
 /*
- * A place where a planted bug can be switched on by a test build (-DIPK_BUG_name): the crash
- * harness must catch each. Expands to false in every other build.
+ * A planted bug, one of bugs.def: tests/crash/bugs shows that the tests catch each. Constantly false
+ * unless built with -Dbugs=true; then the environment's IPK_BUG names the one that is there.
  */
-#define IPK_BUG(name) 0
+enum ipk_bug {
+	IPK_BUG_none,
+#define IPK_BUG_IS(name, what) IPK_BUG_##name,
+#include "base/bugs.def"
+#undef IPK_BUG_IS
+};
+
+#ifdef IPK_BUGS
+extern enum ipk_bug ipk_bug;
+#define IPK_BUG(name) (ipk_bug == IPK_BUG_##name)
+#else
+#define IPK_BUG(name) ((void)IPK_BUG_##name, 0)
+#endif
 
 static inline void ipk_pause(void)
 {

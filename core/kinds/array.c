@@ -291,9 +291,13 @@ static void write_wide(struct ipk_array *a, u64 index, const void *val)
 	/* Pairs with the readers' fence: who sees the new contents of the entry sees that seq
 	 * allowed it to be filled again. */
 	ipk_fence(release);
+	if (IPK_BUG(array_commit_first))
+		ipk_st(&a->body->seq, seq + 1, release);
 	ipk_st((u64 *)(void *)entry, index, relaxed);
 	ipk_copy_in(entry + 8, val, a->g.size);
-	ipk_st(&a->body->seq, seq + 1, release); /* COMMIT; pairs with the readers' acquire of seq */
+	if (!IPK_BUG(array_in_place))
+		/* COMMIT; pairs with the readers' acquire of seq */
+		ipk_st(&a->body->seq, seq + 1, release);
 	/* Pairs with the readers' fence: who sees bytes of it in the place sees the commit. */
 	ipk_fence(release);
 	ipk_copy_in(a->data + index * a->g.size, val, a->g.size);

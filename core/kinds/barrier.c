@@ -85,7 +85,7 @@ static void try_open(const struct ipk_bar_shape *s, u64 gen)
 	if (gen & IPK_BAR_BROKEN || count_arrived(s, ipk_bar_gen(gen)) < s->parties)
 		return;
 	/* seq_cst: pairs with the fence in ipk_event_arm(); release for who goes on. */
-	if (ipk_cas(&s->body->gen, &gen, next_gen(gen, 0), seq_cst))
+	if (ipk_cas(&s->body->gen, &gen, next_gen(gen, 0), seq_cst) && !IPK_BUG(barrier_opens_silently))
 		ipk_event_notify_fenced(&s->body->ev, INT32_MAX);
 }
 
@@ -377,7 +377,7 @@ static void bury(struct ipk_segment *seg, const struct ipk_bar_shape *s, u32 i)
 		/* Somebody else may have done this, and the barrier be whole again since. */
 		if (ipk_ld(&s->place[i], acquire) != v)
 			return;
-	} while (!(gen & IPK_BAR_BROKEN) &&
+	} while (!(gen & IPK_BAR_BROKEN) && !IPK_BUG(barrier_forgets_the_dead) &&
 		 !ipk_cas(&s->body->gen, &gen, gen | IPK_BAR_BROKEN, seq_cst));
 	ipk_cas(&s->place[i], &v, ipk_place_next(v, ipk_bar_gen(gen) - 1, 0), seq_cst);
 }

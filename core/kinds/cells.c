@@ -102,7 +102,7 @@ int ipk_cells_mend(struct ipk_segment *seg, const struct ipk_cells *c)
 		u64 v = ipk_ld(cell, acquire); /* the word before the liveness of its owner */
 		u64 owner = ipk_cell_owner(v);
 
-		if (!owner || owner == IPK_CELL_NOBODY || v & IPK_CELL_P)
+		if (!owner || owner == IPK_CELL_NOBODY || v & IPK_CELL_P || IPK_BUG(cell_not_swept))
 			continue;
 		if (owner_gone(seg, owner, &known))
 			n += ipk_cell_free(cell, v);

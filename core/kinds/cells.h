@@ -62,7 +62,8 @@ static inline bool ipk_cell_take(u64 *cell, u64 owner, u64 *ret_val)
 	u64 v = ipk_ld(cell, relaxed);
 
 	while (ipk_cell_is_free(v)) {
-		u64 val = v + (UINT64_C(1) << IPK_CELL_SEQ_SHIFT) + owner;
+		u64 val = v + (UINT64_C(1) << IPK_CELL_SEQ_SHIFT) +
+			  (IPK_BUG(cell_unowned) ? IPK_CELL_NOBODY : owner);
 
 		/*
 		 * Acquire: what the last owner did comes before what this one does. seq_cst for who

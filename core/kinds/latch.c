@@ -78,7 +78,7 @@ int ipk_latch_count_down(struct ipk_latch *latch, uint64_t n)
 			return -EOVERFLOW;
 		/* seq_cst: pairs with the fence in ipk_event_arm(); release for who is let through. */
 	} while (!ipk_cas(&latch->body->word, &v, v - n, seq_cst));
-	if (((v - n) & IPK_LATCH_LEFT) == 0)
+	if (((v - n) & IPK_LATCH_LEFT) == 0 && !IPK_BUG(latch_opens_silently))
 		ipk_event_notify_fenced(&latch->body->ev, INT32_MAX);
 	return 0;
 }

@@ -211,7 +211,8 @@ static int build_tx(struct ipk_tx *tx, void *arg)
 	c->off = ipk_tx_alloc(tx, c->size, 0);
 	if (!c->off)
 		return tx->error;
-	ipk_tx_set(tx, &c->b->building[c->which], c->off);
+	if (!IPK_BUG(map_building_untold))
+		ipk_tx_set(tx, &c->b->building[c->which], c->off);
 	return 0;
 }
 
@@ -235,6 +236,8 @@ static void switch_tables(struct ipk_tx *tx, struct ipk_map_write *w)
 	ipk_tx_set(tx, &b->tables, tables);
 	ipk_tx_set(tx, &b->tombs, 0);
 	ipk_tx_set(tx, &b->building[0], 0);
+	if (IPK_BUG(map_table_first))
+		ipk_st(&b->table, ipk_map_table(w->new_table, tables, w->new_log2), release);
 	ipk_tx_free(tx, w->table);
 }
 
@@ -262,6 +265,8 @@ static int put_tx(struct ipk_tx *tx, void *arg)
 		off = ipk_tx_alloc(tx, ipk_map_entry_size(w->klen, w->vlen), 0);
 		if (!off)
 			return tx->error;
+		if (IPK_BUG(map_slot_first) && !w->new_table)
+			ipk_st(&w->slots[w->at], ipk_map_slot(w->hash, off), release);
 		fill_entry(w, off);
 	}
 	set_slot(tx, w, ipk_map_slot(w->hash, off));

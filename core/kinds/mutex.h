@@ -73,7 +73,9 @@ static inline u64 ipk_mtx_without_owner(u64 word)
 {
 	u64 rest = word & ~(IPK_MTX_FD | IPK_MTX_CLAIM | IPK_MTX_OWNER);
 
-	return word & (IPK_MTX_FD | IPK_MTX_CLAIM) ? rest : rest | IPK_MTX_DIED;
+	if (word & (IPK_MTX_FD | IPK_MTX_CLAIM) || IPK_BUG(mutex_death_untold))
+		return rest;
+	return rest | IPK_MTX_DIED;
 }
 
 /* ---- mutex_word.c: the word ----------------------------------------------------------------- */

@@ -159,13 +159,17 @@ static inline struct ipk_queue_slot *claim(struct ipk_queue *q, struct ipk_self 
 	/* Acquire: pairs with the store of who claimed the position before. */
 	u64 code = ipk_ld(&q->b->tail, acquire);
 	struct ipk_queue_slot *s = q_slot(q, qc_index(&q->g, code));
-	u64 base = qc_base(&q->g, code);
+	u64 base = qc_base(&q->g, code), own = IPK_BUG(queue_owner_later) ? 0 : me->slot;
 	u64 w = ipk_ld(&s->w, acquire); /* pairs with who freed it */
 
 	if (ipk_unlikely(w != base ||
-			 !ipk_cas(&s->w, &w, base | QW_ST(IPK_QUEUE_WR) | me->slot, seq_cst)))
+			 !ipk_cas(&s->w, &w, base | QW_ST(IPK_QUEUE_WR) | own, seq_cst)))
 		return NULL;
 	ipk_st(&q->b->tail, qc_next(&q->g, code), release);
+	if (IPK_BUG(queue_owner_later))
+		ipk_st(&s->w, base | QW_ST(IPK_QUEUE_WR) | me->slot, release);
+	if (IPK_BUG(queue_publish_first))
+		ipk_st(&s->w, base | QW_ST(IPK_QUEUE_FULL), release);
 	*ret_base = base;
 	return s;
 }
@@ -232,7 +236,8 @@ static int push_attempt(struct ipk_queue *q, struct ipk_self *me, void *arg)
  */
 static inline void push_tell(struct ipk_queue *q, int n)
 {
-	ipk_event_notify_fenced(&q->b->items, n);
+	if (!IPK_BUG(queue_push_silent))
+		ipk_event_notify_fenced(&q->b->items, n);
 	queue_tell_room(q);
 }
 

@@ -56,6 +56,8 @@ void ipk_queue_mend(struct ipk_queue *q, struct ipk_queue_slot *s, u64 w)
 		if (IPK_BUG(queue_no_mend_wr) || !ipk_cas(&s->w, &w, qw_lap(w) + QW_LAP, acq_rel))
 			return;
 		ipk_add(&q->b->skipped, 1, relaxed);
+	} else if (IPK_BUG(queue_taken_is_gone)) {
+		ipk_cas(&s->w, &w, qw_lap(w) + QW_LAP, acq_rel);
 	} else {
 		if (!ipk_cas(&s->w, &w, qw_given_back(w), acq_rel))
 			return;

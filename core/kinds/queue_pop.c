@@ -10,7 +10,8 @@
 /* Tells of n slots that are free again. In a shut queue it may be the end that consumers wait for. */
 static inline void tell_space(struct ipk_queue *q, int n)
 {
-	ipk_event_notify_fenced(&q->b->space, n);
+	if (!IPK_BUG(queue_pop_silent))
+		ipk_event_notify_fenced(&q->b->space, n);
 	if (ipk_unlikely(ipk_ld(&q->b->shut, acquire)))
 		ipk_event_notify(&q->b->items, INT32_MAX);
 }

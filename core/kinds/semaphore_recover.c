@@ -33,7 +33,7 @@ int ipk_sem_settle(const struct ipk_sem_shape *s)
 		u64 *cell = ipk_cell(&s->cells, i);
 		u64 v = ipk_ld(cell, relaxed);
 
-		if (!(v & IPK_CELL_P))
+		if (!(v & IPK_CELL_P) || IPK_BUG(semaphore_several_not_settled))
 			continue;
 		if (pend)
 			ipk_cas(cell, &v, (v & ~IPK_CELL_P) | IPK_CELL_NOBODY, acq_rel);

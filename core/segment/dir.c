@@ -113,6 +113,8 @@ int ipk_dir_add(struct ipk_tx *tx, u64 hash, u64 off)
 			ipk_tx_set(tx, &h->dir_tombs, tombs - 1);
 		ipk_tx_set(tx, &h->dir_live, live + 1);
 		ipk_tx_set(tx, &slots[i], ipk_dir_entry(hash, off));
+		if (IPK_BUG(dir_entry_first))
+			ipk_st(&slots[i], ipk_dir_entry(hash, off), release);
 		return 0;
 	}
 	return -EBADMSG;
@@ -126,6 +128,8 @@ void ipk_dir_drop(struct ipk_tx *tx, u64 *slot)
 	if (!live)
 		ipk_tx_fail(tx, -EBADMSG);
 	ipk_tx_set(tx, slot, IPK_DIR_TOMB);
+	if (IPK_BUG(dir_drop_first))
+		ipk_st(slot, IPK_DIR_TOMB, release);
 	ipk_tx_set(tx, &h->dir_live, live - 1);
 	ipk_tx_set(tx, &h->dir_tombs, ipk_tx_get(tx, &h->dir_tombs) + 1);
 }

@@ -135,6 +135,8 @@ static int rebuild(struct ipk_tx *tx, u64 npages)
 	tx->direct = false;
 	ipk_tx_set(tx, &h->size, npages * IPK_PAGE);
 	ipk_tx_set(tx, &h->table, table);
+	if (IPK_BUG(grow_size_first))
+		ipk_st(&h->size, npages * IPK_PAGE, release);
 	ipk_tx_set(tx, &h->meta_pages, ipk_tx_get(tx, &h->meta_pages) - old_len + (npages - table));
 	return ipk_tx_commit(tx);
 }

@@ -77,13 +77,13 @@ int ipk_lock(struct ipk_self *me, u64 *w, i64 deadline)
 			/* Acquire: the death was seen with acquire; what the dead wrote is there.
 			 */
 			if (ipk_cas(w, &v, lock_word(v, me, IPK_LOCK_W), acquire))
-				return 1;
+				return !IPK_BUG(lock_death_untold);
 			continue;
 		}
 		if (deadline == IPK_NOWAIT) {
 			if (owner_gone(me, v, true) &&
 			    ipk_cas(w, &v, lock_word(v, me, IPK_LOCK_W), acquire))
-				return 1;
+				return !IPK_BUG(lock_death_untold);
 			return -EAGAIN;
 		}
 		if (ipk_spin(&spin)) {

@@ -71,6 +71,8 @@ u64 ipk_slab_take(struct ipk_tx *tx, u32 cls)
 	i = (u32)__builtin_ctzll(~map);
 	map |= UINT64_C(1) << i;
 	ipk_pg_set_map(tx, page, map);
+	if (IPK_BUG(slab_taken_first) && !tx->direct)
+		ipk_st(&tx->table[page].map, map, relaxed);
 	if (map == full)
 		unlist(tx, page, cls);
 	return page * IPK_PAGE + (u64)i * ipk_class_size[cls];
@@ -98,6 +100,8 @@ void ipk_slab_give(struct ipk_tx *tx, u64 page, u64 w, u64 off)
 	ipk_tx_set(tx, &h->used, used - ipk_class_size[cls]);
 	map &= ~(UINT64_C(1) << i);
 	ipk_pg_set_map(tx, page, map);
+	if (IPK_BUG(slab_given_first))
+		ipk_st(&tx->table[page].map, map, relaxed);
 	if (!listed)
 		list(tx, page, cls);
 	if (map == 0) {

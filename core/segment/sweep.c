@@ -79,6 +79,8 @@ static void mend_objects(struct job *job)
 	struct ipk_participant *p = job->dead;
 	u32 n = ipk_ld(&p->nuses, acquire);
 
+	if (IPK_BUG(sweep_mends_nothing))
+		return;
 	if (ipk_ld(&p->overflow, acquire)) {
 		ipk_obj_each(job->me->seg, mend_object, job);
 		return;
@@ -131,6 +133,10 @@ static bool sweep_slot(struct ipk_self *me, struct ipk_participant *p, u32 slot,
 	struct job job = {.me = me, .dead = p, .claim = claim};
 
 	ipk_futex_wake(&p->live, INT32_MAX);
+	if (IPK_BUG(sweep_frees_first)) {
+		ipk_cas(&p->claim, &claim, IPK_CLAIM((claim >> 8) + 1, IPK_CLAIM_FREE), acq_rel);
+		job.claim = ipk_ld(&p->claim, acquire);
+	}
 	mend_lock(me, slot);
 	mend_objects(&job);
 	wake_sleepers(me->seg);

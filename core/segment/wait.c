@@ -121,6 +121,8 @@ static void watch_slot(struct ipk_segment *seg, struct ipk_waiter *w, u32 slot,
 		w->dead = true;
 	} else if (state == IPK_CLAIM_HELD || live == 0) {
 		watch_unseen(seg, w, slot, p);
+	} else if (IPK_BUG(wait_watches_nobody)) {
+		return;
 	} else if (w->nlive == LIVE_MAX) {
 		w->slices = true;
 	} else {
@@ -277,7 +279,7 @@ void ipk_event_notify_slow(u32 *ev, int n)
 	do {
 		if (!(v & IPK_EV_W))
 			return;
-		next = ((v + 1) & ~IPK_EV_W) | (n == INT32_MAX ? 0 : IPK_EV_W);
+		next = ((v + !IPK_BUG(wait_no_bump)) & ~IPK_EV_W) | (n == INT32_MAX ? 0 : IPK_EV_W);
 	} while (!ipk_cas(ev, &v, next, seq_cst));
 	if (ipk_futex_wake(ev, n) >= n || n == INT32_MAX)
 		return;

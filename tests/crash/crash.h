@@ -54,6 +54,9 @@ struct calls {
 	unsigned n;
 	int (*run)(void *handle, unsigned from,
 		   unsigned to); /* those from..to-1; what the first said */
+	/* What is there when the caller dies after that many of them is as if it had never come. */
+	unsigned undone;
+	int told; /* what the next to call the first is told when he dies after the first; or 0 */
 };
 extern const struct calls calls[]; /* ends with kind NULL */
 
@@ -143,6 +146,7 @@ struct outcome {
 struct expected {
 	unsigned n;
 	struct outcome v[2 * (MAX_INPUTS + 1) * (MAX_INPUTS + 1)];
+	char why[600]; /* what is wrong with them already */
 };
 
 /* From clean runs on the image start; u may be NULL. Outcomes with equal contents are kept once. */

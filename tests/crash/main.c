@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * crash [-lx] [-k KIND] [-o OP] [-t TYPE] [-s STATE]: steps through every operation of every kind.
+ * crash [-lxr] [-k KIND] [-o OP] [-t TYPE] [-s STATE]: steps through every operation of every kind.
  * Prints TAP: one test for each operation in each state, with instructions, images and seconds.
  *   -l  all images, all states, all values; else a selection that ends within minutes
  *   -x  ends with the first failure
+ *   -r  kills the recoverers, at each of their changes, and does nothing else
  *   TYPE is a label in shapes[] below, STATE one of fill_name[]
  */
 #include <fcntl.h>
@@ -15,7 +16,7 @@
 #include "crash.h"
 
 const char *crash_dir;
-static bool whole, at_first; /* -l -x */
+static bool whole, at_first, recoverers; /* -l -x -r */
 static const char *only_kind, *only_op, *only_type, *only_state;
 static unsigned tests, failures;
 static uint64_t total_instructions, total_images, total_recoveries, total_pairs;
@@ -82,6 +83,11 @@ static void blame(struct job *j, const char *what, const char *why)
 		snprintf(j->why, sizeof(j->why), "%s: %.1400s", what, why);
 }
 
+static bool enough(const struct job *j)
+{
+	return at_first && j->bad;
+}
+
 static void check_image(struct job *j, const struct image *image, const char *what)
 {
 	struct known known = {.tk_min = image->done ? j->t->inputs : 0};
@@ -104,8 +110,8 @@ static void check_recovery(struct job *j, const struct image *image)
 
 	image_write("s", image, true);
 	step_all(&v, &second);
-	step = whole ? 1 : second.n / 4 + 1;
-	for (size_t i = 0; i < second.n; i += step) {
+	step = whole || recoverers ? 1 : second.n / 4 + 1;
+	for (size_t i = 0; i < second.n && !enough(j); i += step) {
 		second.v[i].done = image->done;
 		check_image(j, &second.v[i], "after the recoverer's death");
 		total_recoveries++;
@@ -182,6 +188,21 @@ static void report(struct job *j, const struct images *all, double start)
 	fflush(stdout);
 }
 
+static void check_images(struct job *j, const struct images *all)
+{
+	size_t step = whole ? 1 : all->n / 12 + 1;
+
+	for (size_t i = 0; i < all->n && !enough(j); i += step) {
+		char what[80];
+
+		snprintf(what, sizeof(what), "after the death at image %zu of %zu%s", i, all->n,
+			 all->v[i].done ? ", returned" : "");
+		check_image(j, &all->v[i], what);
+	}
+	if (all->n && step > 1 && !enough(j))
+		check_image(j, &all->v[all->n - 1], "after the end");
+}
+
 static void run_job(struct job *j)
 {
 	struct victim v = {.setup = setup_attached,
@@ -194,29 +215,23 @@ static void run_job(struct job *j)
 	size_t step;
 
 	expect(j->w, &j->start, j->t, NULL, j->trials, j->ntrials, &j->e);
+	if (j->e.why[0])
+		blame(j, "when nobody is killed in the middle", j->e.why);
 	image_write("s", &j->start, false);
 	if (step_all(&v, &all) == -ECHILD) {
 		j->bad++;
 		snprintf(j->why, sizeof(j->why), "the operation itself died");
 	}
-	step = whole ? 1 : all.n / 12 + 1;
-	for (size_t i = 0; i < all.n; i += step) {
-		char what[80];
-
-		snprintf(what, sizeof(what), "after the death at image %zu of %zu%s", i, all.n,
-			 all.v[i].done ? ", returned" : "");
-		check_image(j, &all.v[i], what);
-	}
-	if (all.n && step > 1)
-		check_image(j, &all.v[all.n - 1], "after the end");
+	if (!recoverers)
+		check_images(j, &all);
 	step = whole ? 1 : all.n / 2 + 1;
-	for (size_t i = step / 2; i < all.n; i += step)
+	for (size_t i = step / 2; i < all.n && !enough(j); i += step)
 		check_recovery(j, &all.v[i]);
-	for (unsigned u = 0; u < j->ntrials; u++) {
+	for (unsigned u = 0; u < j->ntrials && !recoverers; u++) {
 		if (!whole && u != (j->number + 1) % j->ntrials)
 			continue;
 		step = whole ? all.n / 40 + 1 : all.n;
-		for (size_t i = step / 2; i < all.n; i += step)
+		for (size_t i = step / 2; i < all.n && !enough(j); i += step)
 			check_pairs(j, &all.v[i], &j->trials[u]);
 	}
 	total_instructions += all.instructions;
@@ -385,13 +400,16 @@ int main(int argc, char **argv)
 	int c;
 
 	started = seconds();
-	while ((c = getopt(argc, argv, "lxk:o:t:s:")) != -1) {
+	while ((c = getopt(argc, argv, "lxrk:o:t:s:")) != -1) {
 		switch (c) {
 		case 'l':
 			whole = true;
 			break;
 		case 'x':
 			at_first = true;
+			break;
+		case 'r':
+			recoverers = true;
 			break;
 		case 't':
 			only_type = optarg;

@@ -82,6 +82,7 @@ static void mark_dead(uint8_t *data, size_t size)
 
 void image_write(const char *name, const struct image *image, bool dead)
 {
+	static const uint8_t zeros[IPK_PAGE];
 	char path[512];
 	uint8_t *copy = malloc(image->size);
 	int fd;
@@ -94,8 +95,12 @@ void image_write(const char *name, const struct image *image, bool dead)
 	file_path(name, path, sizeof(path));
 	unlink(path);
 	fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	if (fd < 0 || write(fd, copy, image->size) != (ssize_t)image->size)
+	if (fd < 0 || ftruncate(fd, (off_t)image->size) != 0)
 		die(path);
+	for (size_t at = 0; at < image->size; at += IPK_PAGE)
+		if (memcmp(copy + at, zeros, IPK_PAGE) != 0 &&
+		    pwrite(fd, copy + at, IPK_PAGE, (off_t)at) != IPK_PAGE)
+			die(path);
 	close(fd);
 	free(copy);
 }

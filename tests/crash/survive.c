@@ -147,11 +147,50 @@ static void history(const struct world *w, const struct image *start, const stru
 	ret->n++;
 }
 
+static bool same_text(const char *a, const char *b)
+{
+	return a && b && strcmp(a, b) == 0;
+}
+
+/* Does outcome k differ from that of who never came, in contents or in what anybody is answered
+ * next? */
+static bool differs(const struct expected *e, unsigned k, unsigned ntrials)
+{
+	const struct outcome *a = &e->v[0], *b = &e->v[k];
+
+	if (!same_text(a->contents, b->contents))
+		return true;
+	for (unsigned i = 0; i < ntrials; i++)
+		if (!same_answer(&a->next[i], &b->next[i]) || !same_text(a->after[i], b->after[i]))
+			return true;
+	return false;
+}
+
+/* Clean runs are made by the same library: what they must be like is said here. */
+static void check_law(const struct trial *t, const struct trial trials[], unsigned ntrials,
+		      struct expected *e)
+{
+	bool holds = t->hold && !(t->op->flags & IPK_OP_OUT);
+	unsigned undone = holds ? t->inputs : t->calls ? t->calls->undone : 0;
+
+	for (unsigned k = 1; k <= undone; k++)
+		if (differs(e, k, ntrials))
+			snprintf(e->why, sizeof(e->why),
+				 "a death after %u of %s is not undone:\n%.400s", k, t->name,
+				 e->v[k].contents ? e->v[k].contents : "(unreadable)");
+	for (unsigned i = 0; t->calls && t->calls->told && i < ntrials; i++)
+		if (trials[i].calls == t->calls && e->v[1].next[i].r != t->calls->told)
+			snprintf(e->why, sizeof(e->why),
+				 "after a death in the middle of %s it answers %d", t->name,
+				 e->v[1].next[i].r);
+}
+
 void expect(const struct world *w, const struct image *start, const struct trial *t,
 	    const struct trial *u, const struct trial trials[], unsigned ntrials,
 	    struct expected *ret)
 {
 	ret->n = 0;
+	ret->why[0] = '\0';
 	for (unsigned k = 0; k <= t->inputs; k++) {
 		if (!u) {
 			history(w, start, t, k, NULL, 0, false, trials, ntrials, ret);
@@ -162,6 +201,8 @@ void expect(const struct world *w, const struct image *start, const struct trial
 			history(w, start, t, k, u, l, true, trials, ntrials, ret);
 		}
 	}
+	if (!u)
+		check_law(t, trials, ntrials, ret);
 }
 
 void expected_free(struct expected *e, unsigned ntrials)
