@@ -396,9 +396,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(two_hundred_kills_lose_nothing_that_was_acknowledged),
 		TEST(kills_among_living_writers_disturb_nobody),
-		TEST(a_stopped_writer_holds_up_writers_and_no_reader),
-		TEST(what_a_killed_writer_had_in_the_making_is_freed),
-		TEST(a_put_after_a_committed_deletion_is_not_deleted_by_it),
+		TRACE(D3, a_stopped_writer_holds_up_writers_and_no_reader),
+		TRACE(D2, what_a_killed_writer_had_in_the_making_is_freed),
+		TRACE(D4, a_put_after_a_committed_deletion_is_not_deleted_by_it),
 		TEST(a_reader_behind_a_committed_deletion_is_not_held_up),
 		TEST(a_waiter_is_woken_by_each_kind_of_change),
 	};

@@ -294,7 +294,7 @@ int main(void)
 		TEST(one_thread_holds_it),
 		TEST(a_recursive_one_is_unlocked_as_often_as_locked),
 		TEST(a_damaged_mutex_is_refused_and_found),
-		TEST(the_next_locker_is_told_of_the_owners_death),
+		TRACE_IN(E3, the_next_locker_is_told_of_the_owners_death, setup, teardown),
 		TEST(a_stopped_owner_keeps_it),
 		TEST(a_descriptor_lets_go_in_order),
 		TEST(it_excludes_through_200_kills),

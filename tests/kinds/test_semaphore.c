@@ -445,7 +445,7 @@ int main(void)
 		TEST(who_may_only_read_waits_and_takes_nothing),
 		TEST(views_say_who_has_how_many),
 		TEST(a_damaged_semaphore_is_refused_and_found),
-		TEST(the_verbs_take_and_give_back_what_nobody_owns),
+		TRACE_IN(E5, the_verbs_take_and_give_back_what_nobody_owns, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

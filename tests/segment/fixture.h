@@ -56,6 +56,10 @@ static inline int dir_teardown(void **state)
 	return rmdir(test_dir);
 }
 
+/* A test of a trace that broke an earlier design: named after it. */
+#define TRACE(id, f) TRACE_IN(id, f, dir_setup, dir_teardown)
+#define TRACE_IN(id, f, setup, teardown) {"trace_" #id "_" #f, f, setup, teardown, NULL}
+
 /* Naps until cond holds; fails the test after the limit. */
 #define await(cond)                                                                                \
 	do {                                                                                       \

@@ -448,7 +448,7 @@ int main(void)
 		T(an_object_of_the_dead_is_freed_by_the_slower_of_two_sweepers),
 		T(a_holder_lives_as_long_as_an_inheritor),
 		T(nobody_lives_in_a_copy),
-		T(killed_at_any_point_of_attach_and_detach_leaves_nothing),
+		TRACE(S7, killed_at_any_point_of_attach_and_detach_leaves_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

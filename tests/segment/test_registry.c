@@ -308,7 +308,7 @@ int main(void)
 		T(a_thread_leaves_when_it_ends),
 		T(what_a_thread_holds_outlives_it_in_the_process),
 		T(closing_ends_other_threads_participants),
-		T(the_programs_robust_mutexes_work_beside_ours),
+		TRACE(S9, the_programs_robust_mutexes_work_beside_ours),
 		T(a_killed_registrar_is_succeeded),
 		T(a_reader_is_no_participant),
 	};
