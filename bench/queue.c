@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The queue beside an unprotected one of the same algorithm family (Vyukov's bounded MPMC queue, as
- * published on 1024cores.net, in shared memory as well), in the same run: what does it cost that any
- * process may be killed at any instruction? Ratios count, nanoseconds are the machine's own.
+ * published on 1024cores.net, in shared memory as well), in the same run: what does it cost that
+ * any process may be killed at any instruction? Ratios count, nanoseconds are the machine's own.
  *
- *	bench_queue [THOUSANDS of items a round]
+ *	bench_queue [ROUNDS]
  */
 #include <errno.h>
 #include <sched.h>
@@ -20,10 +20,10 @@
 #include "ipk/queue.h"
 
 #define CAP 1024
-#define ROUNDS 200 /* short ones: on a busy machine some of them are left alone */
 #define BURST 32
 
-static uint64_t items = 100000;
+static uint64_t items = 32000; /* of a round: short ones, some of which a busy machine leaves alone */
+static unsigned rounds = 100;
 
 /* ---- the peer ---------------------------------------------------------------------------------- */
 
@@ -39,7 +39,7 @@ struct vyukov {
 	_Alignas(128) struct cell cell[CAP];
 };
 
-static __attribute__((noinline)) int vyukov_push(struct vyukov *v, uint64_t val)
+static inline __attribute__((always_inline)) int vyukov_push(struct vyukov *v, uint64_t val)
 {
 	uint64_t pos = atomic_load_explicit(&v->tail, memory_order_relaxed);
 
@@ -61,13 +61,14 @@ static __attribute__((noinline)) int vyukov_push(struct vyukov *v, uint64_t val)
 	}
 }
 
-static __attribute__((noinline)) int vyukov_pop(struct vyukov *v, uint64_t *ret_val)
+static inline __attribute__((always_inline)) int vyukov_pop(struct vyukov *v, uint64_t *ret_val)
 {
 	uint64_t pos = atomic_load_explicit(&v->head, memory_order_relaxed);
 
 	for (;;) {
 		struct cell *c = &v->cell[pos & v->mask];
-		int64_t diff = (int64_t)(atomic_load_explicit(&c->seq, memory_order_acquire) - pos - 1);
+		int64_t diff =
+			(int64_t)(atomic_load_explicit(&c->seq, memory_order_acquire) - pos - 1);
 
 		if (diff < 0)
 			return -EAGAIN;
@@ -81,84 +82,6 @@ static __attribute__((noinline)) int vyukov_pop(struct vyukov *v, uint64_t *ret_
 			return 0;
 		}
 	}
-}
-
-/* ---- what is compared --------------------------------------------------------------------------- */
-
-struct peer {
-	const char *name;
-	void *at;
-	int (*push)(void *at, uint64_t val);
-	int (*pop)(void *at, uint64_t *ret_val);
-	double pair_ns; /* one push and one pop by one thread */
-	double rate; /* million items a second from one process to another */
-};
-
-static int peer_vyukov_push(void *at, uint64_t val)
-{
-	return vyukov_push(at, val);
-}
-
-static int peer_vyukov_pop(void *at, uint64_t *ret_val)
-{
-	return vyukov_pop(at, ret_val);
-}
-
-static int peer_ipk_push(void *at, uint64_t val)
-{
-	return ipk_queue_push(at, &val, sizeof(val), IPK_NOWAIT);
-}
-
-static int peer_ipk_pop(void *at, uint64_t *ret_val)
-{
-	return ipk_queue_pop(at, ret_val, sizeof(*ret_val), NULL, IPK_NOWAIT);
-}
-
-static int peer_ipk_push_wait(void *at, uint64_t val)
-{
-	return ipk_queue_push(at, &val, sizeof(val), IPK_FOREVER);
-}
-
-static int peer_ipk_pop_wait(void *at, uint64_t *ret_val)
-{
-	return ipk_queue_pop(at, ret_val, sizeof(*ret_val), NULL, IPK_FOREVER);
-}
-
-/* As many of BURST as there is room for; the rest of the burst one by one. */
-static int peer_ipk_push_burst(void *at, uint64_t val)
-{
-	static uint64_t vals[BURST];
-	static struct iovec v[BURST];
-	static unsigned n;
-	int r;
-
-	vals[n] = val;
-	v[n] = (struct iovec){&vals[n], sizeof(val)};
-	if (++n < BURST && val + 1 != items)
-		return 0;
-	for (unsigned done = 0; done < n; done += (unsigned)r) {
-		r = ipk_queue_push_many(at, v + done, n - done, IPK_FOREVER);
-		if (r < 0)
-			return r;
-	}
-	n = 0;
-	return 0;
-}
-
-static int peer_ipk_pop_burst(void *at, uint64_t *ret_val)
-{
-	static uint64_t vals[BURST];
-	static struct ipk_queue_item got[BURST];
-	static int n, next;
-
-	if (next == n) {
-		next = 0;
-		n = ipk_queue_pop_many(at, vals, sizeof(vals), got, BURST, IPK_FOREVER);
-		if (n < 0)
-			return n;
-	}
-	*ret_val = vals[next++];
-	return 0;
 }
 
 /* ---- measuring ---------------------------------------------------------------------------------- */
@@ -186,75 +109,223 @@ static void fail(const char *what, int r)
 	exit(1);
 }
 
-static double pairs(struct peer *p)
-{
-	double start = now();
-	uint64_t val;
+/* What one thread does with a queue: batch times push, batch times pop; or one of both for ever. */
+struct loops {
+	int (*pairs)(void *at, unsigned batch);
+	int (*produce)(void *at);
+	int (*consume)(void *at);
+};
 
-	for (uint64_t i = 0; i < items; i++) {
-		int r = p->push(p->at, i);
+/*
+ * Loops of their own for each peer, so that all are called the same way: inlined, or all by a call.
+ * PUSH and POP see at, in and got.
+ */
+#define LOOPS(name, PUSH, POP)                                                                     \
+	static int name##_pairs(void *at, unsigned batch)                                          \
+	{                                                                                          \
+		for (uint64_t i = 0; i < items; i += batch) {                                      \
+			for (uint64_t val = i; val < i + batch; val++) {                           \
+				uint64_t in = val;                                                 \
+				int r = PUSH;                                                      \
+				if (r != 0)                                                        \
+					return r;                                                  \
+			}                                                                          \
+			for (uint64_t val = i; val < i + batch; val++) {                           \
+				uint64_t got = 0;                                                  \
+				int r = POP;                                                       \
+				if (r != 0 || got != val)                                          \
+					return r != 0 ? r : -EBADMSG;                              \
+			}                                                                          \
+		}                                                                                  \
+		return 0;                                                                          \
+	}                                                                                          \
+	static int name##_produce(void *at)                                                        \
+	{                                                                                          \
+		for (uint64_t val = 0; val < items; val++) {                                       \
+			uint64_t in = val;                                                         \
+			int r;                                                                     \
+			while ((r = PUSH) == -EAGAIN)                                              \
+				__asm__ volatile("" ::: "memory");                                 \
+			if (r != 0)                                                                \
+				return r;                                                          \
+		}                                                                                  \
+		return 0;                                                                          \
+	}                                                                                          \
+	static int name##_consume(void *at)                                                        \
+	{                                                                                          \
+		for (uint64_t val = 0; val < items; val++) {                                       \
+			uint64_t got = 0;                                                          \
+			int r;                                                                     \
+			while ((r = POP) == -EAGAIN)                                               \
+				__asm__ volatile("" ::: "memory");                                 \
+			if (r != 0 || got != val)                                                  \
+				return r != 0 ? r : -EBADMSG;                                      \
+		}                                                                                  \
+		return 0;                                                                          \
+	}                                                                                          \
+	static const struct loops name = {name##_pairs, name##_produce, name##_consume};
+
+static __attribute__((noinline)) int vyukov_push_call(struct vyukov *v, uint64_t val)
+{
+	return vyukov_push(v, val);
+}
+
+static __attribute__((noinline)) int vyukov_pop_call(struct vyukov *v, uint64_t *ret_val)
+{
+	return vyukov_pop(v, ret_val);
+}
+
+/* What is not inlined is the library's. */
+static int (*volatile push_call)(struct ipk_queue *, const void *, size_t,
+				 int64_t) = ipk_queue_push;
+static int (*volatile pop_call)(struct ipk_queue *, void *, size_t, struct ipk_queue_item *,
+				int64_t) = ipk_queue_pop;
+
+LOOPS(vyukov, vyukov_push(at, in), vyukov_pop(at, &got))
+LOOPS(vyukov_call, vyukov_push_call(at, in), vyukov_pop_call(at, &got))
+LOOPS(ipk, ipk_queue_push(at, &in, 8, IPK_NOWAIT), ipk_queue_pop(at, &got, 8, NULL, IPK_NOWAIT))
+LOOPS(ipk_call, push_call(at, &in, 8, IPK_NOWAIT), pop_call(at, &got, 8, NULL, IPK_NOWAIT))
+LOOPS(ipk_wait, ipk_queue_push(at, &in, 8, IPK_FOREVER),
+      ipk_queue_pop(at, &got, 8, NULL, IPK_FOREVER))
+
+static int burst_push(struct ipk_queue *q, uint64_t first, unsigned n)
+{
+	uint64_t vals[BURST];
+	struct iovec v[BURST];
+	int r;
+
+	for (unsigned i = 0; i < n; i++) {
+		vals[i] = first + i;
+		v[i] = (struct iovec){&vals[i], sizeof(vals[i])};
+	}
+	for (unsigned done = 0; done < n; done += (unsigned)r) {
+		r = ipk_queue_push_many(q, v + done, n - done, IPK_FOREVER);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* At least one, at most n. */
+static int burst_pop(struct ipk_queue *q, uint64_t first, unsigned n)
+{
+	uint64_t vals[BURST];
+	struct ipk_queue_item got[BURST];
+	int r = ipk_queue_pop_many(q, vals, sizeof(vals), got, n, IPK_FOREVER);
+
+	for (int i = 0; i < r; i++)
+		if (vals[i] != first + (unsigned)i)
+			return -EBADMSG;
+	return r;
+}
+
+static int burst_pairs(void *at, unsigned batch)
+{
+	for (uint64_t i = 0; i < items; i += batch) {
+		int r = burst_push(at, i, batch);
 
 		if (r == 0)
-			r = p->pop(p->at, &val);
-		if (r != 0)
-			fail(p->name, r);
+			r = burst_pop(at, i, batch);
+		if (r != (int)batch)
+			return r < 0 ? r : -EBADMSG;
 	}
+	return 0;
+}
+
+static int burst_produce(void *at)
+{
+	int r = 0;
+
+	for (uint64_t i = 0; r == 0 && i < items; i += BURST)
+		r = burst_push(at, i, BURST);
+	return r;
+}
+
+static int burst_consume(void *at)
+{
+	for (uint64_t i = 0; i < items;) {
+		int r = burst_pop(at, i, BURST);
+
+		if (r < 0)
+			return r;
+		i += (unsigned)r;
+	}
+	return 0;
+}
+
+static const struct loops bursts = {burst_pairs, burst_produce, burst_consume};
+
+static double alone(const struct loops *l, void *at, unsigned batch)
+{
+	double start = now();
+	int r = l->pairs(at, batch);
+
+	if (r != 0)
+		fail("pairs", r);
 	return (now() - start) / (double)items;
 }
 
-static void consume(struct peer *p)
-{
-	uint64_t val = 0;
-
-	pin(1);
-	for (uint64_t i = 0; i < items; i++) {
-		int r;
-
-		while ((r = p->pop(p->at, &val)) == -EAGAIN)
-			__asm__ volatile("" ::: "memory");
-		if (r != 0 || val != i)
-			fail(p->name, r != 0 ? r : -EBADMSG);
-	}
-	_exit(0);
-}
-
-static double stream(struct peer *p)
+/* ns for one item from one process to another */
+static double stream(const struct loops *l, void *at)
 {
 	double start = now();
-	int status;
 	pid_t pid = fork();
+	int status, r;
 
 	if (pid < 0)
 		fail("fork", -errno);
-	if (pid == 0)
-		consume(p);
-	for (uint64_t i = 0; i < items; i++) {
-		int r;
-
-		while ((r = p->push(p->at, i)) == -EAGAIN)
-			__asm__ volatile("" ::: "memory");
-		if (r != 0)
-			fail(p->name, r);
+	if (pid == 0) {
+		pin(1);
+		_exit(l->consume(at) != 0);
 	}
+	r = l->produce(at);
+	if (r != 0)
+		fail("produce", r);
 	if (waitpid(pid, &status, 0) != pid || status != 0)
-		fail(p->name, -EBADMSG);
-	return (double)items * 1e3 / (now() - start);
+		fail("consume", -EBADMSG);
+	return (now() - start) / (double)items;
 }
 
-/* In turn, so that a slow spell of the machine meets all of them; the best round counts. */
-static void measure(struct peer *peers, unsigned n, bool alone, bool pair)
-{
-	for (unsigned round = 0; round < ROUNDS; round++) {
-		for (unsigned i = 0; i < n; i++) {
-			double ns = alone ? pairs(&peers[i]) : 0;
-			double rate = pair ? stream(&peers[i]) : 0;
+/* ---- comparing
+ * ----------------------------------------------------------------------------------- */
 
-			if (alone && (peers[i].pair_ns == 0 || ns < peers[i].pair_ns))
-				peers[i].pair_ns = ns;
-			if (rate > peers[i].rate)
-				peers[i].rate = rate;
-		}
+#define ROUNDS_MAX 1000
+
+struct line {
+	const char *what;
+	const struct loops *loops;
+	bool ours;
+	unsigned batch; /* 0: from process to process */
+	double ns[ROUNDS_MAX];
+};
+
+static int by_size(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
+static double median(double *v, unsigned n)
+{
+	qsort(v, n, sizeof(*v), by_size);
+	return v[n / 2];
+}
+
+/* base: the line that this one is compared with, round by round. */
+static void print(const struct line *l, const struct line *base)
+{
+	double ns[ROUNDS_MAX], ratio[ROUNDS_MAX];
+	double m;
+
+	for (unsigned i = 0; i < rounds; i++) {
+		ns[i] = l->ns[i];
+		ratio[i] = l->ns[i] / base->ns[i];
 	}
+	m = median(ns, rounds);
+	printf("%-26s %8.2f %8.2f %8.2f %8.2f M/s", l->what, ns[0], ns[rounds / 10], m, 1e3 / m);
+	m = median(ratio, rounds);
+	printf(" %7.2f %7.2f-%.2f\n", m, ratio[rounds / 10], ratio[rounds - 1 - rounds / 10]);
 }
 
 static struct ipk_queue *open_queue(void)
@@ -283,42 +354,55 @@ static struct ipk_queue *open_queue(void)
 int main(int argc, char **argv)
 {
 	int cpus = (int)sysconf(_SC_NPROCESSORS_ONLN);
-	struct vyukov *v = mmap(NULL, sizeof(*v), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
-				-1, 0);
+	struct vyukov *v =
+		mmap(NULL, sizeof(*v), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	struct ipk_queue *q;
 
 	if (argc > 1)
-		items = strtoull(argv[1], NULL, 10) * 1000;
-	if (v == MAP_FAILED || items == 0)
-		fail("usage: bench_queue [THOUSANDS]", -EINVAL);
+		rounds = (unsigned)strtoul(argv[1], NULL, 10);
+	if (v == MAP_FAILED || rounds == 0 || rounds > ROUNDS_MAX)
+		fail("usage: bench_queue [ROUNDS]", -EINVAL);
 	v->mask = CAP - 1;
 	for (uint64_t i = 0; i < CAP; i++)
 		atomic_store(&v->cell[i].seq, i);
 	q = open_queue();
 
-	struct peer peers[] = {
-		{"vyukov", v, peer_vyukov_push, peer_vyukov_pop, 0, 0},
-		{"ipk", q, peer_ipk_push, peer_ipk_pop, 0, 0},
-		{"ipk, waiting", q, peer_ipk_push_wait, peer_ipk_pop_wait, 0, 0},
-		{"ipk, bursts", q, peer_ipk_push_burst, peer_ipk_pop_burst, 0, 0},
+	static struct line lines[] = {
+		{"vyukov", &vyukov, false, 1, {0}},
+		{"ipk", &ipk, true, 1, {0}},
+		{"vyukov, by call", &vyukov_call, false, 1, {0}},
+		{"ipk, by call", &ipk_call, true, 1, {0}},
+		{"vyukov, 32 in, 32 out", &vyukov, false, BURST, {0}},
+		{"ipk, 32 in, 32 out", &ipk, true, BURST, {0}},
+		{"ipk, 32 by one call", &bursts, true, BURST, {0}},
+		{"vyukov, 1+1", &vyukov, false, 0, {0}},
+		{"ipk, 1+1", &ipk, true, 0, {0}},
+		{"ipk, 1+1, waiting", &ipk_wait, true, 0, {0}},
+		{"ipk, 1+1, 32 by one call", &bursts, true, 0, {0}},
 	};
+	const struct line *base = lines;
 
 	pin(0);
-	measure(peers, 3, true, false);
-	if (cpus > 1)
-		measure(peers, 4, false, true);
-	printf("8 bytes, capacity %d, best of %d rounds of %llu items\n", CAP, ROUNDS,
-	       (unsigned long long)items);
-	printf("%-14s %10s %8s %12s %8s\n", "", "push+pop", "ratio", "1+1", "ratio");
-	for (unsigned i = 0; i < 4; i++) {
-		printf("%-14s", peers[i].name);
-		if (peers[i].pair_ns > 0)
-			printf(" %7.2f ns %8.2f", peers[i].pair_ns, peers[i].pair_ns / peers[0].pair_ns);
-		else
-			printf(" %10s %8s", "-", "-");
-		if (cpus > 1)
-			printf(" %8.2f M/s %8.2f", peers[i].rate, peers[i].rate / peers[0].rate);
-		printf("\n");
+	/* In turn, so that a slow spell of the machine meets all of them. */
+	for (unsigned round = 0; round < rounds; round++) {
+		for (struct line *l = lines; l < lines + sizeof(lines) / sizeof(*lines); l++) {
+			void *at = l->ours ? (void *)q : v;
+
+			if (l->batch)
+				l->ns[round] = alone(l->loops, at, l->batch);
+			else if (cpus > 1)
+				l->ns[round] = stream(l->loops, at);
+		}
+	}
+	printf("8 bytes, capacity %d, %u rounds of %llu items; ns for an item in and out\n", CAP,
+	       rounds, (unsigned long long)items);
+	printf("%-26s %8s %8s %8s %12s %7s %12s\n", "", "best", "10%", "median", "", "ratio",
+	       "10%-90%");
+	for (struct line *l = lines; l < lines + sizeof(lines) / sizeof(*lines); l++) {
+		if (!l->ours)
+			base = l;
+		if (l->batch || cpus > 1)
+			print(l, base);
 	}
 	return 0;
 }

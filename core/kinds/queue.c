@@ -56,7 +56,19 @@ int ipk_queue_bind(struct ipk_queue *q)
 	if (r < 0)
 		return r;
 	q->slots = ipk_at(obj->seg, q->g.slots, q->g.cap * q->g.stride, 8);
-	return q->slots ? 0 : -EBADMSG;
+	if (!q->slots)
+		return -EBADMSG;
+	*q_fast(q) = (struct ipk_queue_fast){
+		.who = obj->fast,
+		.body = q->b,
+		.slots = q->slots,
+		.cap = q->g.cap,
+		.mask = q->g.mask,
+		.stride = q->g.stride,
+		.bits = q->g.bits,
+		.size = q->g.size ? q->g.size : UINT32_MAX,
+	};
+	return 0;
 }
 
 bool ipk_queue_attachable(struct ipk_obj *obj)
@@ -146,54 +158,10 @@ struct push {
 	i64 deadline;
 };
 
-/*
- * Claims the position that the tail hint names, if that is the one: its slot is ours as WR. NULL: it
- * is not, see ipk_queue_claim().
- *
- * seq_cst: the fence between this claim and our look at items after the push. A consumer that set W
- * and then found the slot FREE did both before it, so we shall see W. One that finds it WR sleeps in
- * slices. That saves the fence between publishing and looking.
- */
-static inline struct ipk_queue_slot *claim(struct ipk_queue *q, struct ipk_self *me, u64 *ret_base)
-{
-	/* Acquire: pairs with the store of who claimed the position before. */
-	u64 code = ipk_ld(&q->b->tail, acquire);
-	struct ipk_queue_slot *s = q_slot(q, qc_index(&q->g, code));
-	u64 base = qc_base(&q->g, code), own = IPK_BUG(queue_owner_later) ? 0 : me->slot;
-	u64 w = ipk_ld(&s->w, acquire); /* pairs with who freed it */
-
-	if (ipk_unlikely(w != base ||
-			 !ipk_cas(&s->w, &w, base | QW_ST(IPK_QUEUE_WR) | own, seq_cst)))
-		return NULL;
-	ipk_st(&q->b->tail, qc_next(&q->g, code), release);
-	if (IPK_BUG(queue_owner_later))
-		ipk_st(&s->w, base | QW_ST(IPK_QUEUE_WR) | me->slot, release);
-	if (IPK_BUG(queue_publish_first))
-		ipk_st(&s->w, base | QW_ST(IPK_QUEUE_FULL), release);
-	*ret_base = base;
-	return s;
-}
-
 /* The value is in place: acknowledged. Release: it comes before its word; pairs with who takes it. */
 static inline void publish(struct ipk_queue_slot *s, u64 base)
 {
 	ipk_st(&s->w, base | QW_ST(IPK_QUEUE_FULL), release);
-}
-
-/* The fast path, for elements that are copied by a move or two. False: nothing was done. */
-static inline bool push_small(struct ipk_queue *q, struct ipk_self *me, const void *data, size_t len)
-{
-	struct ipk_queue_slot *s;
-	u64 base;
-
-	if (ipk_unlikely(ipk_ld(&q->b->shut, acquire)))
-		return false;
-	s = claim(q, me, &base);
-	if (ipk_unlikely(!s))
-		return false;
-	queue_copy_small(s->fixed, data, len);
-	publish(s, base);
-	return true;
 }
 
 static int push_one(struct ipk_queue *q, struct ipk_self *me, const struct push *p)
@@ -202,16 +170,11 @@ static int push_one(struct ipk_queue *q, struct ipk_self *me, const struct push 
 	struct ipk_queue_slot *s;
 	int r;
 
-	if (ipk_ld(&q->b->shut, acquire))
-		return -EPIPE;
-	s = claim(q, me, &base);
-	if (!s) {
-		r = ipk_queue_claim(q, me, &code);
-		if (r < 0)
-			return r;
-		s = q_slot(q, qc_index(&q->g, code));
-		base = qc_base(&q->g, code);
-	}
+	r = ipk_queue_claim(q, me, &code);
+	if (r < 0)
+		return r;
+	s = q_slot(q, qc_index(&q->g, code));
+	base = qc_base(&q->g, code);
 	if (q->g.size) {
 		memcpy(s->fixed, p->data, p->len);
 	} else {
@@ -231,7 +194,7 @@ static int push_attempt(struct ipk_queue *q, struct ipk_self *me, void *arg)
 }
 
 /*
- * n items went in. The claims were the fence, see claim(). Another producer may sleep while there is
+ * n items went in. The claims were the fence, see ipk_queue_put(). Another producer may sleep while there is
  * room, which it could not reach: queue.h, MOVING UP.
  */
 static inline void push_tell(struct ipk_queue *q, int n)
@@ -265,11 +228,14 @@ int ipk_queue_push_many(struct ipk_queue *q, const struct iovec *values, unsigne
 
 	if (!me)
 		return r;
+	ipk_fast_note(&q->obj, me);
 	for (i = 0; i < n && i < INT32_MAX; i++) {
-		struct push p = {values[i].iov_base, values[i].iov_len, i ? IPK_NOWAIT : deadline};
+		const struct iovec *v = &values[i];
+		struct push p;
 
-		if (p.len == q->g.small && push_small(q, me, p.data, p.len))
+		if (v->iov_len == q->g.small && ipk_queue_put(q_fast(q), v->iov_base, v->iov_len))
 			continue;
+		p = (struct push){v->iov_base, v->iov_len, i ? IPK_NOWAIT : deadline};
 		r = push_wait(q, me, &p);
 		if (r < 0)
 			break;
@@ -279,15 +245,15 @@ int ipk_queue_push_many(struct ipk_queue *q, const struct iovec *values, unsigne
 	return i ? (int)i : r;
 }
 
-static __attribute__((noinline)) int push_slow(struct ipk_queue *q, const void *data, size_t len,
-					       i64 deadline)
+__attribute__((noinline)) int ipk_queue_push_slow(struct ipk_queue *q, const void *data, size_t len,
+						  int64_t deadline)
 {
 	int r = ipk_queue_push_many(q, &(struct iovec){(void *)data, len}, 1, deadline);
 
 	return r < 0 ? r : 0;
 }
 
-static __attribute__((noinline)) int push_wake(struct ipk_queue *q)
+__attribute__((noinline)) int ipk_queue_put_tell(struct ipk_queue *q)
 {
 	push_tell(q, 1);
 	return 0;
@@ -296,12 +262,10 @@ static __attribute__((noinline)) int push_wake(struct ipk_queue *q)
 /* All calls are the last thing done: nothing has to be kept across one, and no register saved. */
 int ipk_queue_push(struct ipk_queue *q, const void *data, size_t len, int64_t deadline)
 {
-	struct ipk_self *me = q_self(q);
+	const struct ipk_queue_fast *f = q_fast(q);
+	const struct ipk_queue_body *b = f->body;
 
-	if (ipk_unlikely(!me || len != q->g.small || !push_small(q, me, data, len)))
-		return push_slow(q, data, len, deadline);
-	/* As push_tell(). */
-	if (ipk_unlikely((ipk_ld(&q->b->items, seq_cst) | ipk_ld(&q->b->space, seq_cst)) & IPK_EV_W))
-		return push_wake(q);
-	return 0;
+	if (ipk_unlikely(len != 8 || !ipk_queue_put(f, data, 8)))
+		return ipk_queue_push_slow(q, data, len, deadline);
+	return ipk_fast_likely(ipk_queue_put_told(b)) ? 0 : ipk_queue_put_tell(q);
 }

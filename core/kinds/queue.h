@@ -48,7 +48,8 @@
  * stops for 2^41 laps in the middle of an operation (with cap 1 and 20 M items/s: a day).
  *
  * tail and head are plain hints, stored by who claimed or took; a stopped process may store an old one
- * at any time. They are never ahead of the truth. T, the next position to be given out, and the truth
+ * at any time. They are never ahead of the truth. After the last slot they may name one more, which
+ * stands for the first of the next lap. T, the next position to be given out, and the truth
  * about each position are in the slots alone. What makes walking from an old hint right:
  *
  *	(1) Positions are given out without a gap: p is claimed, or made void by moving an item up,
@@ -107,35 +108,10 @@
 
 #include "ipk/kind.h"
 #include "ipk/queue.h"
+#include "ipk/queue_fast.h"
 #include "segment/segment.h"
 
-struct ipk_queue_body {
-	u64 cap; /* slots */
-	u64 stride; /* bytes from slot to slot */
-	u32 size; /* bytes of an element; 0: variable */
-	u32 spare0[11];
-	/* 64 */
-	u32 shut;
-	u32 spare1;
-	u64 skipped; /* positions that never held an item; may lack one for each death */
-	u64 redelivered; /* items given back; the same */
-	u64 spare2[5];
-	/* 128 */
-	u64 tail; /* hint: code of the next position to give out */
-	u64 spare3[15];
-	/* 256 */
-	u64 head; /* hint: code of the next position to take from */
-	u64 rd; /* {count:63, pend:1} */
-	u64 spare4[14];
-	/* 384 */
-	u32 items;
-	u32 spare5[31];
-	/* 512 */
-	u32 space;
-	u32 spare6[31];
-	/* 640: slots */
-};
-
+/* struct ipk_queue_body: ipk/queue_fast.h */
 #define IPK_QUEUE_VERSION 1u /* of this layout */
 #define IPK_QUEUE_INLINE 40u
 
@@ -165,17 +141,18 @@ _Static_assert(offsetof(struct ipk_queue_body, space) == 512, "own line");
 _Static_assert(sizeof(struct ipk_queue_body) == 640, "");
 _Static_assert(sizeof(struct ipk_queue_slot) == 64, "one line");
 _Static_assert(offsetof(struct ipk_queue_slot, var.bytes) == 24, "");
+_Static_assert(offsetof(struct ipk_queue_slot, fixed) == 8, "right behind the word");
+_Static_assert(IPK_QUEUE_SLEEPER == IPK_EV_W, "");
+_Static_assert(IPK_SLOTS_MAX <= IPK_QUEUE_OWN, "");
 
 /* ---- words ----------------------------------------------------------------------------------- */
 
-enum ipk_queue_state { IPK_QUEUE_FREE, IPK_QUEUE_WR, IPK_QUEUE_FULL, IPK_QUEUE_TAKEN };
-
-#define QW_OWN UINT64_C(0x3fff)
+#define QW_OWN IPK_QUEUE_OWN
 #define QW_RDC_SHIFT 14
-#define QW_RDC (UINT64_C(63) << QW_RDC_SHIFT)
-#define QW_ST_SHIFT 20
-#define QW_ST(st) ((u64)(st) << QW_ST_SHIFT)
-#define QW_LAP_SHIFT 22
+#define QW_RDC IPK_QUEUE_RDC
+#define QW_ST_SHIFT IPK_QUEUE_ST_SHIFT
+#define QW_ST(st) IPK_QUEUE_ST(st)
+#define QW_LAP_SHIFT IPK_QUEUE_LAP_SHIFT
 #define QW_LAP (UINT64_C(1) << QW_LAP_SHIFT) /* one lap */
 #define QW_SEAL QW_OWN /* in FREE */
 
@@ -269,6 +246,12 @@ static inline u64 qc_next(const struct ipk_queue_geometry *g, u64 code)
 	return code;
 }
 
+/* What a hint says: it may name the slot behind the last, or any when it is damaged. */
+static inline u64 qc_hint(const struct ipk_queue_geometry *g, u64 code)
+{
+	return ipk_likely((code & g->mask) < g->cap) ? code : (code | g->mask) + 1;
+}
+
 /* n positions further; n <= cap */
 static inline u64 qc_add(const struct ipk_queue_geometry *g, u64 code, u64 n)
 {
@@ -313,15 +296,12 @@ static inline struct ipk_queue_slot *q_slot(const struct ipk_queue *q, u64 i)
 	return (struct ipk_queue_slot *)(void *)(q->slots + i * q->g.stride);
 }
 
-/* As ipk_use(), for the fast paths: NULL where that has something to do. */
-static inline struct ipk_self *q_self(struct ipk_queue *q)
-{
-	struct ipk_self *me = ipk_self_cache;
+_Static_assert(sizeof(struct ipk_queue_fast) <= offsetof(struct ipk_obj, seg), "they overlay");
 
-	if (ipk_likely(me && me->seg == q->obj.seg && me->tix < 64 &&
-		       (ipk_ld(&q->obj.listed, relaxed) >> me->tix & 1)))
-		return me;
-	return NULL;
+/* What the fast paths read of the handle. */
+static inline struct ipk_queue_fast *q_fast(struct ipk_queue *q)
+{
+	return (struct ipk_queue_fast *)(void *)q;
 }
 
 extern const struct ipk_kind ipk_kind_queue;
@@ -359,20 +339,14 @@ u64 ipk_queue_tail(struct ipk_queue *q);
 /* Would a claim succeed, maybe by moving items up? */
 bool ipk_queue_room(struct ipk_queue *q);
 
-/* queue_take.c. A taken item. */
-struct ipk_queue_take {
-	u64 code;
-	u64 w; /* as it was before */
-};
-
 /*
- * Takes the oldest item: adds mark to its word. limit: its longest length (variable size), else
+ * queue_take.c. Takes the oldest item: adds mark to its word. limit: its longest length (variable size), else
  * UINT64_MAX. -EAGAIN QUEUE_BUSY -EPIPE -EMSGSIZE -EBADMSG.
  */
-int ipk_queue_take(struct ipk_queue *q, u64 mark, u64 limit, struct ipk_queue_take *ret);
+int ipk_queue_take(struct ipk_queue *q, u64 mark, u64 limit, struct ipk_queue_taken *ret);
 
 /* The item that would be taken next. -EAGAIN -EPIPE -EBADMSG. */
-int ipk_queue_find(struct ipk_queue *q, struct ipk_queue_take *ret);
+int ipk_queue_find(struct ipk_queue *q, struct ipk_queue_taken *ret);
 
 /* queue_mend.c. Does w name an owner that is dead? */
 bool ipk_queue_orphan(struct ipk_queue *q, u64 w);
@@ -408,17 +382,6 @@ int ipk_queue_wait(struct ipk_queue *q, struct ipk_self *me, u32 *ev, i64 deadli
 		   queue_attempt *attempt, void *arg);
 
 /* ---- values (queue_value.c) ------------------------------------------------------------------ */
-
-/* len: geometry.small */
-static inline void queue_copy_small(void *dst, const void *src, size_t len)
-{
-	if (ipk_likely(len == 8))
-		memcpy(dst, src, 8);
-	else if (len == 16)
-		memcpy(dst, src, 16);
-	else
-		memcpy(dst, src, 4);
-}
 
 /* Where the value of a FULL or held slot lies; NULL: damaged. */
 const void *ipk_queue_value(struct ipk_queue *q, struct ipk_queue_slot *s, u64 *ret_len);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Where to push. These are the paths that are right from any hint; the fast path in queue.c tries one
+ * Where to push. These are the paths that are right from any hint; the fast path in queue_fast.h tries one
  * position and comes here when it is not the one. Transitions and the reasons (1) to (3): queue.h.
  */
 #include "kinds/queue.h"
@@ -46,7 +46,7 @@ static u64 jump_tail(struct ipk_queue *q, u64 code, u64 w)
 
 u64 ipk_queue_tail(struct ipk_queue *q)
 {
-	u64 code = ipk_ld(&q->b->tail, acquire);
+	u64 code = qc_hint(&q->g, ipk_ld(&q->b->tail, acquire));
 
 	for (u64 n = ipk_queue_walk(&q->g); n && given_out(q, code); n--) {
 		u64 w = ipk_ld(&q_slot(q, qc_index(&q->g, code))->w, acquire);
@@ -131,7 +131,8 @@ static int make_room(struct ipk_queue *q, u64 code)
 int ipk_queue_claim(struct ipk_queue *q, struct ipk_self *me, u64 *ret_code)
 {
 	/* Acquire: pairs with the store of who claimed the position before. */
-	u64 code = ipk_ld(&q->b->tail, acquire);
+	u64 code = qc_hint(&q->g, ipk_ld(&q->b->tail, acquire));
+	u64 own = IPK_BUG(queue_owner_later) ? 0 : me->slot;
 	int r;
 
 	if (ipk_ld(&q->b->shut, acquire))
@@ -143,10 +144,14 @@ int ipk_queue_claim(struct ipk_queue *q, struct ipk_self *me, u64 *ret_code)
 		i64 ahead = qw_ahead(w, base);
 
 		if (w == base) {
-			/* seq_cst: the fence of our later look at items, see ipk_queue_push(). */
-			if (!ipk_cas(&s->w, &w, base | QW_ST(IPK_QUEUE_WR) | me->slot, seq_cst))
+			/* seq_cst: the fence of our later look at items, see ipk_queue_put(). */
+			if (!ipk_cas(&s->w, &w, base | QW_ST(IPK_QUEUE_WR) | own, seq_cst))
 				continue;
 			ipk_st(&q->b->tail, qc_next(&q->g, code), release);
+			if (IPK_BUG(queue_owner_later))
+				ipk_st(&s->w, base | QW_ST(IPK_QUEUE_WR) | me->slot, release);
+			if (IPK_BUG(queue_publish_first))
+				ipk_st(&s->w, base | QW_ST(IPK_QUEUE_FULL), release);
 			*ret_code = code;
 			return 0;
 		}

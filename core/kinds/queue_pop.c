@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Taking from queues for C programs: pop, peek, leases, shutdown. The algorithm is in queue.h. */
+#define IPK_NO_INLINE /* here are the functions themselves */
+
 #include "base/copy.h"
 #include "kinds/queue.h"
 #include "segment/registry.h"
@@ -16,45 +18,13 @@ static inline void tell_space(struct ipk_queue *q, int n)
 		ipk_event_notify(&q->b->items, INT32_MAX);
 }
 
-/*
- * Takes what the head hint names, if that is an item: adds mark to its word. NULL: it is not, see
- * ipk_queue_take(). seq_cst: as in push, for our look at space.
- */
-static inline struct ipk_queue_slot *take(struct ipk_queue *q, u64 mark, struct ipk_queue_take *ret)
-{
-	u64 code, w, full;
-	struct ipk_queue_slot *s;
-
-	/* Acquire: pairs with who gave something back. */
-	if (ipk_unlikely(ipk_ld(&q->b->rd, acquire) & 1))
-		return NULL;
-	code = ipk_ld(&q->b->head, acquire); /* pairs with who took the position before */
-	s = q_slot(q, qc_index(&q->g, code));
-	full = qc_base(&q->g, code) | QW_ST(IPK_QUEUE_FULL);
-	w = ipk_ld(&s->w, acquire); /* pairs with publish() */
-	if (ipk_unlikely((w & ~QW_RDC) != full || !ipk_cas(&s->w, &w, w | mark, seq_cst)))
-		return NULL;
-	ipk_st(&q->b->head, qc_next(&q->g, code), release);
-	ret->code = code;
-	ret->w = w;
-	return s;
-}
-
 /* Nothing at all to take, as far as one look tells: for those who poll. */
 static bool empty(struct ipk_queue *q)
 {
-	u64 code = ipk_ld(&q->b->head, acquire);
+	u64 code = qc_hint(&q->g, ipk_ld(&q->b->head, acquire));
 
 	return ipk_ld(&q_slot(q, qc_index(&q->g, code))->w, acquire) == qc_base(&q->g, code) &&
 	       !(ipk_ld(&q->b->rd, acquire) & 1) && !ipk_ld(&q->b->shut, acquire);
-}
-
-static int take_one(struct ipk_queue *q, u64 mark, u64 limit, struct ipk_queue_take *ret)
-{
-	/* With a limit the length has to be looked at first. */
-	if (limit == UINT64_MAX && take(q, mark, ret))
-		return 0;
-	return ipk_queue_take(q, mark, limit, ret);
 }
 
 /* ---- pop -------------------------------------------------------------------------------------- */
@@ -69,12 +39,12 @@ struct pop {
  * What is ours as TAKEN has been copied: gone. Release: who pushes here next overwrites it; pairs with
  * the acquire of its claim.
  */
-static inline void taken(struct ipk_queue_slot *s, const struct ipk_queue_take *t)
+static inline void taken(struct ipk_queue_slot *s, const struct ipk_queue_taken *t)
 {
 	ipk_st(&s->w, qw_lap(t->w) + QW_LAP, release);
 }
 
-static inline void describe(struct ipk_queue *q, const struct ipk_queue_take *t, void *buf, u64 len,
+static inline void describe(struct ipk_queue *q, const struct ipk_queue_taken *t, void *buf, u64 len,
 			    struct ipk_queue_item *ret)
 {
 	ret->data = buf;
@@ -83,26 +53,10 @@ static inline void describe(struct ipk_queue *q, const struct ipk_queue_take *t,
 	ret->redelivered = qw_rdc(t->w);
 }
 
-/* The fast path, for elements that are copied by a move or two. False: nothing was done. */
-static inline bool pop_small(struct ipk_queue *q, struct ipk_self *me, void *buf,
-			     struct ipk_queue_item *ret_item)
-{
-	struct ipk_queue_take t;
-	struct ipk_queue_slot *s = take(q, MARK_TAKEN | me->slot, &t);
-
-	if (ipk_unlikely(!s))
-		return false;
-	queue_copy_small(buf, s->fixed, q->g.small);
-	taken(s, &t);
-	if (ret_item)
-		describe(q, &t, buf, q->g.small, ret_item);
-	return true;
-}
-
 /* A value that cannot be is dropped: -EBADMSG. */
 static int pop_one(struct ipk_queue *q, struct ipk_self *me, struct pop *p)
 {
-	struct ipk_queue_take t;
+	struct ipk_queue_taken t;
 	struct ipk_queue_slot *s;
 	const void *data;
 	u64 len;
@@ -110,7 +64,7 @@ static int pop_one(struct ipk_queue *q, struct ipk_self *me, struct pop *p)
 
 	if (p->size < q->g.size)
 		return -EMSGSIZE;
-	r = take_one(q, MARK_TAKEN | me->slot, q->g.size ? UINT64_MAX : p->size, &t);
+	r = ipk_queue_take(q, MARK_TAKEN | me->slot, q->g.size ? UINT64_MAX : p->size, &t);
 	if (r < 0)
 		return r;
 	s = q_slot(q, qc_index(&q->g, t.code));
@@ -146,42 +100,60 @@ static int take_wait(struct ipk_queue *q, struct ipk_self *me, queue_attempt *at
 	return ipk_queue_wait(q, me, &q->b->items, deadline, attempt, arg);
 }
 
+/* One item, by all means. */
+static int pop_wait(struct ipk_queue *q, struct ipk_self *me, void *buf, size_t size, i64 deadline,
+		    struct ipk_queue_item *ret)
+{
+	struct pop p = {.buf = buf, .size = size};
+	int r = take_wait(q, me, pop_attempt, &p, deadline);
+
+	if (r == 0)
+		*ret = p.item;
+	return r;
+}
+
 int ipk_queue_pop_many(struct ipk_queue *q, void *buf, size_t size,
 		       struct ipk_queue_item *ret_items, unsigned n, int64_t deadline)
 {
-	struct pop p = {.buf = buf, .size = size};
 	int r = 0;
 	struct ipk_self *me = ipk_use(&q->obj, &r);
 	unsigned i;
 
 	if (!me)
 		return r;
+	ipk_fast_note(&q->obj, me);
 	for (i = 0; i < n && i < INT32_MAX; i++) {
+		struct ipk_queue_taken t;
 		u64 step;
 
-		if (p.size < q->g.small || !pop_small(q, me, p.buf, &p.item)) {
-			r = take_wait(q, me, pop_attempt, &p, i ? IPK_NOWAIT : deadline);
+		if (size >= q->g.small && ipk_queue_get(q_fast(q), buf, q->g.small, &t)) {
+			describe(q, &t, buf, q->g.small, &ret_items[i]);
+			step = ipk_align_up(q->g.small, 8);
+		} else {
+			r = pop_wait(q, me, buf, size, i ? IPK_NOWAIT : deadline, &ret_items[i]);
 			if (r < 0)
 				break;
+			step = ipk_align_up(ret_items[i].len, 8);
 		}
-		ret_items[i] = p.item;
-		step = ipk_align_up(p.item.len, 8);
-		if (step > p.size)
-			step = p.size;
-		p.buf = (u8 *)p.buf + step;
-		p.size -= step;
+		if (step > size)
+			step = size;
+		buf = (u8 *)buf + step;
+		size -= step;
 	}
 	if (i)
 		tell_space(q, (int)i);
 	return i ? (int)i : r;
 }
 
-static __attribute__((noinline)) int pop_slow(struct ipk_queue *q, void *buf, size_t size,
-					      struct ipk_queue_item *ret_item, i64 deadline)
+__attribute__((noinline)) int ipk_queue_pop_slow(struct ipk_queue *q, void *buf, size_t size,
+						 struct ipk_queue_item *ret_item, int64_t deadline)
 {
 	struct ipk_queue_item item;
-	int r = ipk_queue_pop_many(q, buf, size, &item, 1, deadline);
+	int r;
 
+	if (deadline == IPK_NOWAIT && ipk_fast_self(&q->obj.fast) <= IPK_QUEUE_OWN && empty(q))
+		return take_nothing(q);
+	r = ipk_queue_pop_many(q, buf, size, &item, 1, deadline);
 	if (r < 0)
 		return r;
 	if (ret_item)
@@ -189,7 +161,8 @@ static __attribute__((noinline)) int pop_slow(struct ipk_queue *q, void *buf, si
 	return 0;
 }
 
-static __attribute__((noinline)) int pop_wake(struct ipk_queue *q)
+/* Who waits for the end while it saw us at work here looks again by itself. */
+__attribute__((noinline)) int ipk_queue_get_tell(struct ipk_queue *q)
 {
 	tell_space(q, 1);
 	return 0;
@@ -199,27 +172,27 @@ static __attribute__((noinline)) int pop_wake(struct ipk_queue *q)
 int ipk_queue_pop(struct ipk_queue *q, void *buf, size_t size, struct ipk_queue_item *ret_item,
 		  int64_t deadline)
 {
-	struct ipk_self *me = q_self(q);
+	const struct ipk_queue_fast *f = q_fast(q);
+	const struct ipk_queue_body *b = f->body;
+	struct ipk_queue_taken t;
 
-	if (ipk_unlikely(!me || size < q->g.small || !pop_small(q, me, buf, ret_item)))
-		return me && deadline == IPK_NOWAIT && empty(q) ?
-			       take_nothing(q) : pop_slow(q, buf, size, ret_item, deadline);
-	/* As tell_space(); who waits for the end while it saw us at work here looks again by itself. */
-	return ipk_unlikely(ipk_ld(&q->b->space, seq_cst) & IPK_EV_W) ? pop_wake(q) : 0;
+	if (ipk_unlikely(ret_item || size < 8 || !ipk_queue_get(f, buf, 8, &t)))
+		return ipk_queue_pop_slow(q, buf, size, ret_item, deadline);
+	return ipk_fast_likely(ipk_queue_get_told(b)) ? 0 : ipk_queue_get_tell(q);
 }
 
 int64_t ipk_queue_drain(struct ipk_queue *q)
 {
 	int r = 0;
 	struct ipk_self *me = ipk_use(&q->obj, &r);
-	struct ipk_queue_take t;
+	struct ipk_queue_taken t;
 	u64 n = 0;
 
 	if (!me)
 		return r;
 	/* No more than can be there: others may push as fast as we drop. */
 	for (; n < q->g.cap; n++) {
-		r = take_one(q, MARK_TAKEN | me->slot, UINT64_MAX, &t);
+		r = ipk_queue_take(q, MARK_TAKEN | me->slot, UINT64_MAX, &t);
 		if (r < 0)
 			break;
 		taken(q_slot(q, qc_index(&q->g, t.code)), &t);
@@ -231,7 +204,7 @@ int64_t ipk_queue_drain(struct ipk_queue *q)
 static int peek(struct ipk_queue *q, void *buf, size_t size, struct ipk_queue_item *ret_item)
 {
 	for (u32 n = PEEK_TRIES; n; n--) {
-		struct ipk_queue_take t;
+		struct ipk_queue_taken t;
 		struct ipk_queue_slot *s;
 		const void *data;
 		u64 len;
@@ -270,11 +243,11 @@ int ipk_queue_peek(struct ipk_queue *q, void *buf, size_t size, struct ipk_queue
 
 static int lease_one(struct ipk_queue *q, struct ipk_self *me, struct ipk_queue_lease *l)
 {
-	struct ipk_queue_take t;
+	struct ipk_queue_taken t;
 	struct ipk_queue_slot *s;
 	const void *data;
 	u64 len;
-	int r = take_one(q, me->slot, UINT64_MAX, &t);
+	int r = ipk_queue_take(q, me->slot, UINT64_MAX, &t);
 
 	if (r < 0)
 		return r;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What to take. These are the paths that are right from any hint; the fast path in queue_pop.c tries
+ * What to take. These are the paths that are right from any hint; the fast path in queue_fast.h tries
  * one position and comes here when it is not the one. Transitions and the reasons (1) to (3): queue.h.
  */
 #include "kinds/queue.h"
@@ -47,7 +47,7 @@ static int take_if_back(struct ipk_queue *q, struct ipk_queue_slot *s, u64 mark,
  * rd, which then is cleared. Where this process found one under the same rd last time, all before
  * it need not be looked at again: whatever is given back later changes rd.
  */
-static int take_back(struct ipk_queue *q, u64 mark, u64 limit, u64 rd, struct ipk_queue_take *ret)
+static int take_back(struct ipk_queue *q, u64 mark, u64 limit, u64 rd, struct ipk_queue_taken *ret)
 {
 	/* Acquire and release of busy hand scan from thread to thread. */
 	bool mine = ipk_xchg(&q->scan.busy, 1u, acquire) == 0;
@@ -146,9 +146,9 @@ static int meet(struct ipk_queue *q, struct ipk_queue_slot *s, u64 w)
 	return QUEUE_RETRY;
 }
 
-static int take_head(struct ipk_queue *q, u64 mark, u64 limit, struct ipk_queue_take *ret)
+static int take_head(struct ipk_queue *q, u64 mark, u64 limit, struct ipk_queue_taken *ret)
 {
-	u64 code = ipk_ld(&q->b->head, acquire); /* as in ipk_queue_claim() */
+	u64 code = qc_hint(&q->g, ipk_ld(&q->b->head, acquire)); /* as in ipk_queue_claim() */
 
 	for (u64 n = ipk_queue_walk(&q->g); n; n--) {
 		struct ipk_queue_slot *s = q_slot(q, qc_index(&q->g, code));
@@ -160,11 +160,11 @@ static int take_head(struct ipk_queue *q, u64 mark, u64 limit, struct ipk_queue_
 		if ((w & ~QW_RDC) == (base | QW_ST(IPK_QUEUE_FULL))) {
 			if (too_long(q, s, w, limit))
 				return -EMSGSIZE;
-			/* seq_cst: the fence of our later look at space, see ipk_queue_push(). */
+			/* seq_cst: the fence of our later look at space, see ipk_queue_put(). */
 			if (!ipk_cas(&s->w, &w, w | mark, seq_cst))
 				continue;
 			ipk_st(&q->b->head, qc_next(&q->g, code), release);
-			*ret = (struct ipk_queue_take){code, w};
+			*ret = (struct ipk_queue_taken){code, w};
 			return 0;
 		}
 		if (ahead > 0) {
@@ -181,7 +181,7 @@ static int take_head(struct ipk_queue *q, u64 mark, u64 limit, struct ipk_queue_
 	return -EBADMSG;
 }
 
-int ipk_queue_take(struct ipk_queue *q, u64 mark, u64 limit, struct ipk_queue_take *ret)
+int ipk_queue_take(struct ipk_queue *q, u64 mark, u64 limit, struct ipk_queue_taken *ret)
 {
 	/* Each round follows a change by somebody else. */
 	for (u64 n = ipk_queue_walk(&q->g); n; n--) {
@@ -198,16 +198,16 @@ int ipk_queue_take(struct ipk_queue *q, u64 mark, u64 limit, struct ipk_queue_ta
 	return -EBADMSG;
 }
 
-int ipk_queue_find(struct ipk_queue *q, struct ipk_queue_take *ret)
+int ipk_queue_find(struct ipk_queue *q, struct ipk_queue_taken *ret)
 {
-	u64 tail = ipk_queue_tail(q), code = ipk_ld(&q->b->head, acquire);
+	u64 tail = ipk_queue_tail(q), code = qc_hint(&q->g, ipk_ld(&q->b->head, acquire));
 
 	for (u64 i = 0, at = qc_index(&q->g, tail); i < q->g.cap && (ipk_ld(&q->b->rd, acquire) & 1);
 	     i++, at = (at + 1) % q->g.cap) {
 		u64 w = ipk_ld(&q_slot(q, at)->w, acquire);
 
 		if (qw_back(w)) {
-			*ret = (struct ipk_queue_take){qc_of(&q->g, w, at, tail), w};
+			*ret = (struct ipk_queue_taken){qc_of(&q->g, w, at, tail), w};
 			return 0;
 		}
 	}
@@ -217,7 +217,7 @@ int ipk_queue_find(struct ipk_queue *q, struct ipk_queue_take *ret)
 		i64 ahead = qw_ahead(w, base);
 
 		if ((w & ~QW_RDC) == (base | QW_ST(IPK_QUEUE_FULL))) {
-			*ret = (struct ipk_queue_take){code, w};
+			*ret = (struct ipk_queue_taken){code, w};
 			return 0;
 		}
 		if (ahead < 0 || (ahead == 0 && !qw_held(w)))

@@ -31,8 +31,8 @@ int ipk_queue_look(const struct ipk_object_view *o, struct ipk_queue_view *ret)
 	same = type->size == ret->g.size;
 	ipk_type_free(type);
 	ret->o = o;
-	ret->tail = body.tail;
-	ret->head = body.head;
+	ret->tail = qc_hint(&ret->g, body.tail);
+	ret->head = qc_hint(&ret->g, body.head);
 	ret->next = 0;
 	ret->all = false;
 	return same ? 0 : -EBADMSG;

@@ -25,7 +25,7 @@ static bool more(struct ipk_queue *q, u32 *ev)
 
 	if (ev == &q->b->space)
 		return ipk_queue_room(q);
-	code = ipk_ld(&q->b->head, acquire);
+	code = qc_hint(&q->g, ipk_ld(&q->b->head, acquire));
 	w = ipk_ld(&q_slot(q, qc_index(&q->g, code))->w, relaxed);
 	return (w & ~QW_RDC) == (qc_base(&q->g, code) | QW_ST(IPK_QUEUE_FULL)) ||
 	       (ipk_ld(&q->b->rd, relaxed) & 1);

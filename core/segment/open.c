@@ -145,10 +145,16 @@ static int open_once(struct ipk_segment *seg, struct opening *o, struct ipk_obj 
  */
 static bool enrol(struct opening *o, struct ipk_obj *obj)
 {
+	static u64 serial; /* of the process's handles */
 	struct ipk_segment *seg = obj->seg;
 	struct ipk_self *me = o->me;
+	u64 n = ipk_add(&serial, 1, relaxed) + 1;
 	bool lost = false;
 
+	obj->fast = (struct ipk_fast){
+		.key = n << IPK_FAST_SELF_BITS,
+		.way = (u32)(n % IPK_FAST_WAYS),
+	};
 	obj->opener = me;
 	if (me) {
 		ipk_hold_get(me);

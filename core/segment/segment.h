@@ -15,6 +15,7 @@
 #include <pthread.h>
 
 #include "ipk/error.h"
+#include "ipk/fast.h"
 #include "ipk/segment.h"
 #include "segment/format.h"
 
@@ -182,6 +183,10 @@ u64 ipk_block_size(struct ipk_segment *seg, u64 off);
 
 /* An open object: the process's handle, embedded first in each kind's own. */
 struct ipk_obj {
+	union {
+		struct ipk_fast fast;
+		u64 room[8]; /* for what inline functions of the kind read, behind fast */
+	};
 	struct ipk_segment *seg;
 	struct ipk_object *o; /* header, in the mapping */
 	u64 off; /* of the header */
@@ -207,6 +212,13 @@ static inline struct ipk_self *ipk_use(struct ipk_obj *obj, int *ret_error)
 		       (ipk_ld(&obj->listed, relaxed) >> me->tix & 1)))
 		return me;
 	return ipk_use_slow(obj, ret_error);
+}
+
+/* me is what ipk_use() gave: from now on the thread's inline calls may name it themselves. */
+static inline void ipk_fast_note(const struct ipk_obj *obj, const struct ipk_self *me)
+{
+	if (me->tix < 64) /* the others list the object at each call */
+		ipk_fast_1[obj->fast.way] = obj->fast.key | me->slot;
 }
 
 /* What the segment layer asks of a kind; struct ipk_kind holds the same functions. */

@@ -36,6 +36,10 @@
  *
  * A stopped process is not dead: items behind one that it is writing wait for it.
  *
+ * COST. push and pop of elements whose size is a constant of at most 64 bytes are inline: one
+ * compare-exchange, no call. They make no system call while nobody sleeps, nor does a pop that finds
+ * the queue empty, or a push that finds it full, with IPK_NOWAIT.
+ *
  * SOURCES. The slots with sequence numbers are Dmitry Vyukov's bounded MPMC queue (1024cores.net,
  * 2010). Here the claim is made in the slot's own word, together with the owner's name, and head and
  * tail are hints: that is what lets survivors finish the work of the dead. The layout and the reasons
@@ -50,6 +54,7 @@
 #include <sys/uio.h>
 
 #include "ipk/error.h"
+#include "ipk/queue_fast.h"
 #include "ipk/segment.h"
 
 #ifdef __cplusplus
@@ -128,8 +133,8 @@ struct ipk_queue_item {
 };
 
 /*
- * Takes the oldest item, copies it to buf, acknowledges it. ret_item may be NULL. -EMSGSIZE it is
- * longer than size; it stays (ipk_queue_peek() tells how long it is, a lease needs no buffer).
+ * Takes the oldest item, copies it to buf, acknowledges it. What of buf the value does not fill may
+ * have changed. ret_item may be NULL. -EMSGSIZE it is longer than size; it stays (ipk_queue_peek() tells how long it is, a lease needs no buffer).
  */
 int ipk_queue_pop(struct ipk_queue *queue, void *buf, size_t size, struct ipk_queue_item *ret_item,
 		  int64_t deadline);
@@ -189,6 +194,67 @@ int64_t ipk_queue_drain(struct ipk_queue *queue);
  * what was accepted, including what is leased and comes back, and then -EPIPE. Wakes all who wait.
  */
 int ipk_queue_shutdown(struct ipk_queue *queue);
+
+/* ---- inline (ipk/fast.h) --------------------------------------------------------------------- */
+
+/* What the inline functions leave to the library: the whole call, or to wake who waits. */
+int ipk_queue_push_slow(struct ipk_queue *queue, const void *data, size_t len, int64_t deadline);
+int ipk_queue_pop_slow(struct ipk_queue *queue, void *buf, size_t size,
+		       struct ipk_queue_item *ret_item, int64_t deadline);
+int ipk_queue_put_tell(struct ipk_queue *queue);
+int ipk_queue_get_tell(struct ipk_queue *queue);
+
+#if IPK_INLINE
+/*
+ * Small elements pass through a variable of their own, and when the library is called through another
+ * one: so the address of the program's is never given away, and it may live in a register. A store
+ * to memory would be waited for by the compare-exchange.
+ */
+ipk_inline int ipk_queue_push(struct ipk_queue *queue, const void *data, size_t len,
+			      int64_t deadline)
+{
+	const struct ipk_queue_fast *f = (const struct ipk_queue_fast *)(const void *)queue;
+	const struct ipk_queue_body *b = f->body;
+	struct ipk_queue_small in, passed;
+
+	if (__builtin_constant_p(len) && len <= sizeof(in)) {
+		memcpy(&in, data, len);
+		if (ipk_fast_likely(ipk_queue_put(f, &in, len)))
+			return ipk_fast_likely(ipk_queue_put_told(b)) ? 0 : ipk_queue_put_tell(queue);
+		memcpy(&passed, &in, len);
+		return ipk_queue_push_slow(queue, &passed, len, deadline);
+	}
+	if (__builtin_constant_p(len) && len <= IPK_QUEUE_COPY_MAX && ipk_queue_put(f, data, len))
+		return ipk_fast_likely(ipk_queue_put_told(b)) ? 0 : ipk_queue_put_tell(queue);
+	return ipk_queue_push_slow(queue, data, len, deadline);
+}
+
+ipk_inline int ipk_queue_pop(struct ipk_queue *queue, void *buf, size_t size,
+			     struct ipk_queue_item *ret_item, int64_t deadline)
+{
+	const struct ipk_queue_fast *f = (const struct ipk_queue_fast *)(const void *)queue;
+	const struct ipk_queue_body *b = f->body;
+	struct ipk_queue_small out, passed;
+	struct ipk_queue_taken t;
+	int r;
+
+	if (__builtin_constant_p(size) && size <= sizeof(out) && !ret_item) {
+		if (ipk_fast_likely(ipk_queue_get(f, &out, size, &t))) {
+			memcpy(buf, &out, size);
+			return ipk_fast_likely(ipk_queue_get_told(b)) ? 0 : ipk_queue_get_tell(queue);
+		}
+		memset(&passed, 0, sizeof(passed));
+		r = ipk_queue_pop_slow(queue, &passed, size, NULL, deadline);
+		if (r == 0)
+			memcpy(buf, &passed, size);
+		return r;
+	}
+	if (__builtin_constant_p(size) && size <= IPK_QUEUE_COPY_MAX && !ret_item &&
+	    ipk_queue_get(f, buf, size, &t))
+		return ipk_fast_likely(ipk_queue_get_told(b)) ? 0 : ipk_queue_get_tell(queue);
+	return ipk_queue_pop_slow(queue, buf, size, ret_item, deadline);
+}
+#endif
 
 #pragma GCC visibility pop
 #ifdef __cplusplus

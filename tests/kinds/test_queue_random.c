@@ -137,7 +137,7 @@ static void dead_producer(struct oracle *o)
 /* A consumer takes, as pop or as lease, and dies. */
 static void dead_consumer(struct oracle *o)
 {
-	struct ipk_queue_take t;
+	struct ipk_queue_taken t;
 	u64 mark = (seeded(&o->seed) % 2 ? QW_ST(1) : 0) | o->dead, val;
 
 	if (ipk_queue_take(o->q, mark, UINT64_MAX, &t) != 0)
