@@ -13,13 +13,6 @@
 #include "base/futex.h"
 #include "segment/registry.h"
 
-static u64 lock_word(u64 old, const struct ipk_self *me, u64 w)
-{
-	u64 seq = (old >> IPK_LOCK_SEQ_SHIFT) + 1;
-
-	return seq << IPK_LOCK_SEQ_SHIFT | (w & IPK_LOCK_W) | (u64)(me->slot + 1);
-}
-
 /* The half with owner and W: a change of hands always changes it, or W would have been met. */
 static u32 *lock_half(u64 *w)
 {
@@ -69,20 +62,20 @@ int ipk_lock(struct ipk_self *me, u64 *w, i64 deadline)
 	for (;;) {
 		if ((v & IPK_LOCK_OWNER) == 0) {
 			/* Acquire: pairs with the release in ipk_unlock(). */
-			if (ipk_cas(w, &v, lock_word(v, me, v | slept), acquire))
+			if (ipk_cas(w, &v, ipk_lock_word(v, me, v | slept), acquire))
 				return 0;
 			continue;
 		}
 		if (owner_gone(me, v, false)) {
 			/* Acquire: the death was seen with acquire; what the dead wrote is there.
 			 */
-			if (ipk_cas(w, &v, lock_word(v, me, IPK_LOCK_W), acquire))
+			if (ipk_cas(w, &v, ipk_lock_word(v, me, IPK_LOCK_W), acquire))
 				return !IPK_BUG(lock_death_untold);
 			continue;
 		}
 		if (deadline == IPK_NOWAIT) {
 			if (owner_gone(me, v, true) &&
-			    ipk_cas(w, &v, lock_word(v, me, IPK_LOCK_W), acquire))
+			    ipk_cas(w, &v, ipk_lock_word(v, me, IPK_LOCK_W), acquire))
 				return !IPK_BUG(lock_death_untold);
 			return -EAGAIN;
 		}
@@ -96,7 +89,7 @@ int ipk_lock(struct ipk_self *me, u64 *w, i64 deadline)
 			v |= IPK_LOCK_W;
 		}
 		if (owner_gone(me, v, true)) {
-			if (ipk_cas(w, &v, lock_word(v, me, IPK_LOCK_W), acquire))
+			if (ipk_cas(w, &v, ipk_lock_word(v, me, IPK_LOCK_W), acquire))
 				return 1;
 			continue;
 		}

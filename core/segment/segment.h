@@ -122,6 +122,23 @@ static inline struct ipk_header *ipk_header(struct ipk_segment *seg)
 int ipk_lock(struct ipk_self *me, u64 *w, i64 deadline);
 void ipk_unlock(struct ipk_self *me, u64 *w);
 
+/* What me's taking of a lock makes of its word. */
+static inline u64 ipk_lock_word(u64 old, const struct ipk_self *me, u64 w)
+{
+	u64 seq = (old >> IPK_LOCK_SEQ_SHIFT) + 1;
+
+	return seq << IPK_LOCK_SEQ_SHIFT | (w & IPK_LOCK_W) | (u64)(me->slot + 1);
+}
+
+/* Takes it if nobody has it, the dead included; for fast paths. */
+static inline bool ipk_lock_free(struct ipk_self *me, u64 *w)
+{
+	u64 v = ipk_ld(w, relaxed);
+
+	/* Acquire: pairs with the release in ipk_unlock(). */
+	return ipk_likely((v & IPK_LOCK_OWNER) == 0) && ipk_cas(w, &v, ipk_lock_word(v, me, v), acquire);
+}
+
 /* ---- transactions -------------------------------------------------------------------------- */
 
 #define IPK_TX_FREES 32u /* calls of ipk_tx_free() in one transaction */
