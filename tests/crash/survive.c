@@ -73,8 +73,12 @@ static int run_on(const struct world *w, const struct trial *t, unsigned n, bool
 /* As run_on(), by a process that dies then; and somebody sweeps. */
 static int run_and_die(const struct world *w, const struct trial *t, unsigned n, struct answer *ret)
 {
-	int *answer = mmap(NULL, sizeof(*answer), PROT_READ | PROT_WRITE,
-			   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct {
+		int r;
+		size_t len;
+		char out[16384];
+	} *answer = mmap(NULL, sizeof(*answer), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+			 -1, 0);
 	struct ipk_segment *seg;
 	void *handle;
 	int status, r;
@@ -89,12 +93,18 @@ static int run_and_die(const struct world *w, const struct trial *t, unsigned n,
 		    world_attach(w, seg, &handle) != 0)
 			_exit(1);
 		world_run(w, t, n, seg, handle, 0, ret);
-		*answer = ret->r;
+		answer->r = ret->r;
+		answer->len = ret->out.len;
+		if (ret->out.len > sizeof(answer->out))
+			_exit(1);
+		if (ret->out.len)
+			memcpy(answer->out, ret->out.data, ret->out.len);
 		_exit(0);
 	}
 	if (pid < 0 || waitpid(pid, &status, 0) != pid)
 		abort();
-	ret->r = *answer;
+	ret->r = answer->r;
+	ipk_buf_add(&ret->out, answer->out, answer->len);
 	munmap(answer, sizeof(*answer));
 	if (status != 0)
 		return -ECHILD;
