@@ -213,7 +213,9 @@ int cli_peek(struct cli *c)
 	if (r == 0 && !(ob.kind->flags & IPK_KIND_PUSH && ob.kind->items))
 		r = cli_needs_op(c, &ob, "peek", &op);
 	if (r == 0 && rd.left > 0) {
-		r = walked(c, ob.kind->items(&ob.o, 0, UINT64_MAX, peek_item, &rd));
+		r = ob.kind->peek ? ob.kind->peek(&ob.o, peek_item, &rd)
+				  : ob.kind->items(&ob.o, 0, UINT64_MAX, peek_item, &rd);
+		r = walked(c, r);
 		if (r == 0 && rd.seen == 0)
 			r = cli_fail(c, CLI_BLOCKED, -EAGAIN, "empty");
 	}

@@ -60,6 +60,9 @@ static inline void walk_kind(struct walk *w, const struct ipk_kind *kind,
 	w->items = 0;
 	if (kind->items)
 		kind->items(o, 0, UINT64_MAX, walk_item, w);
+	w->items = 0;
+	if (kind->peek)
+		kind->peek(o, walk_item, w);
 	for (size_t i = 0; kind->item && i < IPK_ARRAY_LEN(keys); i++) {
 		w->items = 0;
 		kind->item(o, keys[i], strlen(keys[i]), walk_item, w);

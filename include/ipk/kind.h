@@ -225,6 +225,8 @@ struct ipk_kind {
 		     void *arg); /* positions in [from, to); KEYED: ordinals, all of them */
 	int (*item)(const struct ipk_object_view *o, const char *key, size_t len, ipk_item_fn *fn,
 		    void *arg); /* by KEY; -ENOENT, -ERANGE */
+	/* PUSH kinds: items in the order in which they will be taken; NULL: that of items() */
+	int (*peek)(const struct ipk_object_view *o, ipk_item_fn *fn, void *arg);
 	int (*value)(const struct ipk_object_view *o, struct ipk_buf *text); /* VALUE kinds: one line */
 	int (*raw)(const struct ipk_object_view *o, struct ipk_buf *bytes);
 	int (*holders)(const struct ipk_object_view *o, ipk_holder_fn *fn, void *arg); /* or NULL */

@@ -5,6 +5,7 @@
 #include "ipk/queue.h"
 #include "ipk/rwlock.h"
 #include "ipk/semaphore.h"
+#include "ipk/stack.h"
 #include "kinds/ring.h"
 
 /* Where several calls pass something on: one process runs one trial at a time. */
@@ -36,6 +37,37 @@ static int lease_nack(void *q, unsigned from, unsigned to)
 		r = ipk_queue_lease(q, &lease, IPK_NOWAIT);
 	if (r == 0 && to > 1)
 		r = ipk_queue_nack(q, &lease);
+	return r;
+}
+
+static struct ipk_stack_lease stack_lease;
+
+static int stack_pop(void *s, unsigned from, unsigned to)
+{
+	char buf[4096];
+
+	return from == 0 && to > 0 ? ipk_stack_pop(s, buf, sizeof(buf), NULL, IPK_NOWAIT) : 0;
+}
+
+static int stack_lease_ack(void *s, unsigned from, unsigned to)
+{
+	int r = 0;
+
+	if (from == 0 && to > 0)
+		r = ipk_stack_lease(s, &stack_lease, IPK_NOWAIT);
+	if (r == 0 && to > 1)
+		r = ipk_stack_ack(s, &stack_lease);
+	return r;
+}
+
+static int stack_lease_nack(void *s, unsigned from, unsigned to)
+{
+	int r = 0;
+
+	if (from == 0 && to > 0)
+		r = ipk_stack_lease(s, &stack_lease, IPK_NOWAIT);
+	if (r == 0 && to > 1)
+		r = ipk_stack_nack(s, &stack_lease);
 	return r;
 }
 
@@ -160,6 +192,9 @@ const struct calls calls[] = {
 	{"queue", "pop()", 1, pop, 0, 0},
 	{"queue", "lease() ack()", 2, lease_ack, 1, 0},
 	{"queue", "lease() nack()", 2, lease_nack, 2, 0},
+	{"stack", "pop()", 1, stack_pop, 0, 0},
+	{"stack", "lease() ack()", 2, stack_lease_ack, 1, 0},
+	{"stack", "lease() nack()", 2, stack_lease_nack, 2, 0},
 	{"semaphore", "acquire() release()", 2, acquire_release, 2, 0},
 	{"semaphore", "acquire(3) release(3)", 2, acquire_release_3, 2, 0},
 	{"mutex", "lock() unlock()", 2, lock_unlock, 0, -EOWNERDEAD},

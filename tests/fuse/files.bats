@@ -436,3 +436,28 @@ user.ipk.type" sh -c 'getfattr "$1/S/a" 2>/dev/null | grep user' - "$M"
 	is v cat "$M/S/m/items/k"
 	is 0 cat "$M/S/q/used"
 }
+
+@test "a stack shows its items from the bottom, leased ones above the top" {
+	ipcctl new -P S/x stack --cap 20
+	seq 0 10 | ipcctl push S/x -
+	serve --rw
+	x=$M/S/x
+	is '00 01 02 03 04 05 06 07 08 09 10' bash -c 'cd "$1/items"; echo *' - "$x"
+	is 7 cat "$x/items/07"
+	is 7 cat "$x/items/7"
+	is 11 cat "$x/used"
+	is 20 cat "$x/cap"
+	equal "$(head -n 2 "$x/all.json" | xargs)" '0 1'
+	background ipcctl lease S/x -- sleep 1000
+	until_true grep -q lease "$x/holders"
+	is 11 cat "$x/used"
+	is 10 cat "$x/items/10"
+	ipcctl push S/x new
+	is new cat "$x/items/10"
+	is 10 cat "$x/items/11"
+	refuses 'No such file' cat "$x/items/12"
+	echo pushed >"$x/push"
+	is pushed ipcctl peek S/x
+	is 'pushed' timeout 60 head -n 1 "$x/.wait/pop"
+	refuses 'not permitted' rm "$x/items/3"
+}

@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: MIT */
+/* Stacks for tools: the descriptor and the verbs. Reading without trust is in stack_view.c. */
+#include "kinds/await.h"
+#include "kinds/stack_view.h"
+
+#define BATCH 256
+#define BATCH_BYTES (UINT64_C(1) << 18)
+
+/* ---- creation ---------------------------------------------------------------------------------
+ */
+
+static const struct ipk_arg params[] = {
+	{.name = "cap",
+	 .type = IPK_ARG_U64,
+	 .min = 1,
+	 .max = IPK_STACK_CAP_MAX,
+	 .value = "1024",
+	 .help = "number of items it holds"},
+	{.type = IPK_ARG_END},
+};
+
+static int stack_size(const struct ipk_new *n, uint64_t *ret_size, struct ipk_error *err)
+{
+	struct ipk_stack_body body;
+	u64 bytes = ipk_stack_layout(n->param[0].u64, n->type->size, &body);
+
+	if (!bytes)
+		return ipk_error_set(err, -ENOSPC,
+				     "%llu items of %u bytes are more than any segment can hold",
+				     (unsigned long long)n->param[0].u64, n->type->size);
+	*ret_size = bytes;
+	return 0;
+}
+
+static int stack_create(struct ipk_tx *tx, void *body, uint64_t body_off, const struct ipk_new *n)
+{
+	struct ipk_stack_body *b = body;
+
+	(void)tx, (void)body_off;
+	ipk_stack_layout(n->param[0].u64, n->type->size, b);
+	for (u64 i = 0; i < b->cap; i++)
+		b->order[i] = (u32)i;
+	return 0;
+}
+
+static int stack_attach(struct ipk_segment *seg, const char *name, void **ret_handle,
+			struct ipk_error *err)
+{
+	struct ipk_stack *s;
+	int r = ipk_stack_open(seg, name, NULL, &s, err);
+
+	if (r == 0)
+		*ret_handle = s;
+	return r;
+}
+
+static void stack_detach(void *handle)
+{
+	ipk_stack_close(handle);
+}
+
+/* ---- verbs ------------------------------------------------------------------------------------
+ */
+
+static int refused(struct ipk_call *call, int r, const char *state)
+{
+	struct ipk_stack *s = call->handle;
+
+	switch (r) {
+	case -EAGAIN:
+		return ipk_error_set(&call->err, r, "%s", state);
+	case -ETIMEDOUT:
+		return ipk_error_set(&call->err, r, "timed out, %s", state);
+	case -EPIPE:
+		return ipk_error_set(&call->err, r, "closed");
+	case -EMSGSIZE:
+		return ipk_error_set(&call->err, r,
+				     "a value is longer than the segment's maximum of %llu bytes",
+				     (unsigned long long)s->obj.seg->max);
+	case -ENOSPC:
+		return ipk_error_set(&call->err, r, "no room in the segment for the value");
+	default:
+		return r;
+	}
+}
+
+static int run_push(struct ipk_call *call)
+{
+	struct ipk_item items[BATCH];
+	struct iovec values[BATCH];
+	int n, i, r;
+
+	while ((n = call->next(call, items, BATCH)) > 0) {
+		for (i = 0; i < n; i++)
+			values[i] = (struct iovec){(void *)items[i].data, items[i].len};
+		for (i = 0; i < n; i += r) {
+			r = ipk_stack_push_many(call->handle, values + i, (unsigned)(n - i),
+						ipk_call_deadline(call));
+			if (r < 0)
+				return refused(call, r, "full");
+			call->done += (u64)r;
+		}
+	}
+	return n;
+}
+
+/* Waits for one item, then takes what else is there, within reason. */
+static int gather(struct ipk_call *call, struct ipk_stack_lease *leases, unsigned max)
+{
+	struct ipk_stack *s = call->handle;
+	int r = ipk_stack_lease(s, leases, ipk_call_deadline(call));
+	u64 bytes;
+	unsigned n;
+
+	if (r < 0)
+		return r;
+	bytes = leases[0].len;
+	for (n = 1; n < max && bytes < BATCH_BYTES; n++) {
+		if (ipk_stack_lease(s, &leases[n], IPK_NOWAIT) < 0)
+			break;
+		bytes += leases[n].len;
+	}
+	return (int)n;
+}
+
+/* The last that was taken first: they lie as before. */
+static void put_back(struct ipk_stack *s, struct ipk_stack_lease *leases, unsigned n)
+{
+	while (n--)
+		ipk_stack_nack(s, &leases[n]);
+}
+
+/* Gives the items out; what was not delivered goes back, marked. */
+static int deliver(struct ipk_call *call, struct ipk_stack_lease *leases, unsigned n)
+{
+	struct ipk_stack *s = call->handle;
+	int r = 0;
+
+	for (unsigned i = 0; i < n && r >= 0; i++) {
+		struct ipk_item item = {
+			.data = leases[i].data,
+			.len = leases[i].len,
+			.pos = leases[i].pos,
+			.redelivered = leases[i].redelivered,
+		};
+
+		r = call->emit(call, &item);
+	}
+	if (r >= 0)
+		r = call->flush(call);
+	if (r < 0) {
+		put_back(s, leases, n);
+		return r;
+	}
+	r = ipk_stack_ack_many(s, leases, n);
+	call->done += r > 0 ? (u64)r : 0;
+	return r < 0 ? r : 0;
+}
+
+static int run_pop(struct ipk_call *call)
+{
+	struct ipk_stack_lease leases[BATCH];
+	u64 want = call->count ? call->count : 1, left;
+
+	while (call->done < want) {
+		int r;
+
+		left = want - call->done;
+		r = gather(call, leases, left < BATCH ? (unsigned)left : BATCH);
+		if (r < 0)
+			return refused(call, r, "empty");
+		r = deliver(call, leases, (unsigned)r);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* One at a time: what flush does with it, running a command, decides about each. */
+static int run_lease(struct ipk_call *call)
+{
+	u64 want = call->count ? call->count : 1;
+
+	while (call->done < want) {
+		struct ipk_stack_lease lease;
+		int r = ipk_stack_lease(call->handle, &lease, ipk_call_deadline(call));
+
+		if (r < 0)
+			return refused(call, r, "empty");
+		r = deliver(call, &lease, 1);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int run_close(struct ipk_call *call)
+{
+	return ipk_stack_shutdown(call->handle);
+}
+
+const struct ipk_op ipk_stack_ops[] = {
+	{.name = "push",
+	 .summary = "put values on top, waiting for room",
+	 .example = "ipcctl push S/x one two three",
+	 .flags = IPK_OP_WRITE | IPK_OP_BLOCK | IPK_OP_IN,
+	 .run = run_push},
+	{.name = "pop",
+	 .summary = "take the newest items and print them, waiting for them",
+	 .example = "ipcctl push S/x one two; ipcctl pop S/x -n 2",
+	 .flags = IPK_OP_WRITE | IPK_OP_CONSUME | IPK_OP_BLOCK | IPK_OP_OUT | IPK_OP_COUNT,
+	 .run = run_pop},
+	{.name = "lease",
+	 .summary = "run a command on the newest item; it is gone when the command succeeds",
+	 .example = "ipcctl push S/x one; ipcctl lease S/x -- cat",
+	 .flags = IPK_OP_CONSUME | IPK_OP_BLOCK | IPK_OP_OUT | IPK_OP_COUNT | IPK_OP_CMD,
+	 .run = run_lease},
+	{.name = "close",
+	 .summary = "let nothing more in; what is there can still be taken",
+	 .example = "ipcctl close S/x",
+	 .flags = IPK_OP_WRITE,
+	 .run = run_close},
+	{.name = NULL},
+};
+
+/* ---- measuring ---------------------------------------------------------------------------------
+ */
+
+static int bench_rounds(void *handle, uint64_t n)
+{
+	u64 val[8] = {0};
+	size_t size = ipk_stack_element_size(handle);
+	int r = 0;
+
+	if (size > sizeof(val))
+		return -EMSGSIZE;
+	while (n-- && !r) {
+		r = ipk_stack_push(handle, val, size, IPK_NOWAIT);
+		if (!r)
+			r = ipk_stack_pop(handle, val, sizeof(val), NULL, IPK_NOWAIT);
+	}
+	return r;
+}
+
+static int bench_send(void *handle, const void *data, size_t len, int64_t deadline)
+{
+	return ipk_stack_push(handle, data, len, deadline);
+}
+
+static int bench_recv(void *handle, void *buf, size_t size, int64_t deadline)
+{
+	return ipk_stack_pop(handle, buf, size, NULL, deadline);
+}
+
+static const struct ipk_bench bench = {
+	.round = "push + pop",
+	.rounds = bench_rounds,
+	.elements = true,
+	.capacity = true,
+	.send = bench_send,
+	.recv = bench_recv,
+};
+
+/* ---- the descriptor ----------------------------------------------------------------------------
+ */
+
+const struct ipk_kind ipk_kind_stack = {
+	.id = 10,
+	.version = IPK_STACK_VERSION,
+	.name = "stack",
+	.summary = "last in, first out, for any number of producers and consumers",
+	.text = "A bounded stack of values. push puts a value on top and waits while it is full; "
+		"pop takes "
+		"the newest value, prints it and then acknowledges it; lease hands it to a command "
+		"and "
+		"acknowledges it when that succeeds. What was taken and not acknowledged when its "
+		"consumer "
+		"died, or was given back, is on top again, marked as redelivered. A producer that "
+		"dies "
+		"leaves its value wholly or not at all. Positions count from the bottom; a leased "
+		"value "
+		"counts as used, and is listed above the top, where it would come back to. close "
+		"lets nothing "
+		"more in: consumers get what is there, what is leased and comes back included, and "
+		"then the "
+		"end. Values of a variable type (str, bytes, json) may have any length that fits "
+		"the segment.",
+	.type = "str",
+	.flags = IPK_KIND_INDEXED | IPK_KIND_PUSH,
+	.params = params,
+	.ops = ipk_stack_ops,
+	.stats = ipk_stack_stat_names,
+	.size = stack_size,
+	.create = stack_create,
+	.attach = stack_attach,
+	.detach = stack_detach,
+	.attachable = ipk_stack_attachable,
+	.destroy = ipk_stack_destroy,
+	.recover = ipk_stack_recover,
+	.wake = ipk_stack_wake,
+	.inspect = ipk_stack_inspect,
+	.stats_visit = ipk_stack_stats,
+	.items = ipk_stack_items,
+	.item = ipk_stack_item,
+	.peek = ipk_stack_peek_view,
+	.holders = ipk_stack_holders,
+	.check = ipk_stack_check,
+	.repair = ipk_stack_repair,
+	.bench = &bench,
+};
