@@ -8,6 +8,8 @@
 #include "ipk/map.h"
 #include "ipk/queue.h"
 #include "ipk/semaphore.h"
+#include "ipk/set.h"
+#include "ipk/stack.h"
 #include "soak.h"
 
 #define WAIT ipk_deadline(20 * 1000 * 1000)
@@ -35,7 +37,8 @@ static bool answered(const char *what, int64_t r)
 	return false;
 }
 
-/* ---- queue: what was acknowledged is delivered, and twice only when marked -------------------- */
+/* ---- queue: what was acknowledged is delivered, and twice only when marked --------------------
+ */
 
 #define LONG_VALUE 200
 
@@ -175,7 +178,8 @@ static void queue_remove(struct ipk_segment *seg)
 	ipk_object_remove(seg, "q", NULL);
 }
 
-/* ---- map: a key has the value that was put last, or the one that was under way ------------------ */
+/* ---- map: a key has the value that was put last, or the one that was under way ------------------
+ */
 
 static int map_create(struct ipk_segment *seg)
 {
@@ -204,10 +208,11 @@ static void putter(unsigned number)
 		if (found != ledger->sure[number][k] && found != ledger->maybe[number][k])
 			soak_violation("key %u has %llu", k, (unsigned long long)found);
 		ledger->sure[number][k] = found;
-		value = random() % 4 == 0 ? 0 : __atomic_add_fetch(&ledger->puts, 1, __ATOMIC_RELAXED);
+		value = random() % 4 == 0 ? 0
+					  : __atomic_add_fetch(&ledger->puts, 1, __ATOMIC_RELAXED);
 		ledger->maybe[number][k] = value;
-		r = value ? ipk_map_put(m, &key, sizeof(key), &value, sizeof(value), IPK_FOREVER) :
-			    ipk_map_del(m, &key, sizeof(key), IPK_FOREVER);
+		r = value ? ipk_map_put(m, &key, sizeof(key), &value, sizeof(value), IPK_FOREVER)
+			  : ipk_map_del(m, &key, sizeof(key), IPK_FOREVER);
 		if (r != -ENOENT && !answered("put", r))
 			continue;
 		ledger->sure[number][k] = value;
@@ -241,7 +246,183 @@ static void map_remove(struct ipk_segment *seg)
 	ipk_object_remove(seg, "m", NULL);
 }
 
-/* ---- semaphore: all permits are back at the end -------------------------------------------------- */
+/* ---- set: a value is there or not, as was said last, or as was under way
+ * ------------------------- */
+
+static int set_create(struct ipk_segment *seg)
+{
+	return ipk_set_create(seg, "t", "u64", 8, NULL);
+}
+
+static struct ipk_set *set_open(struct ipk_segment *seg)
+{
+	struct ipk_set *t;
+
+	if (ipk_set_open(seg, "t", NULL, &t, NULL) != 0) {
+		soak_violation("the set cannot be opened");
+		_exit(1);
+	}
+	return t;
+}
+
+static void adder(unsigned number)
+{
+	struct ipk_set *t = set_open(attach());
+
+	while (!soak_stop()) {
+		unsigned k = (unsigned)random() % KEYS;
+		uint64_t value = (uint64_t)number << 32 | k;
+		int r = ipk_set_has(t, &value, sizeof(value));
+		uint8_t there = (uint8_t)r, want = (uint8_t)(random() % 2);
+
+		if (!answered("has", r))
+			continue;
+		if (there != ledger->in[number][k] && there != ledger->maybe_in[number][k])
+			soak_violation("value %u: %u", k, there);
+		ledger->in[number][k] = there;
+		ledger->maybe_in[number][k] = want;
+		r = want ? ipk_set_add(t, &value, sizeof(value), IPK_FOREVER)
+			 : ipk_set_remove(t, &value, sizeof(value), IPK_FOREVER);
+		if (!answered("add", r))
+			continue;
+		if (r != (want != there))
+			soak_violation("adding or removing value %u answers %d", k, r);
+		ledger->in[number][k] = want;
+		__atomic_fetch_add(&ledger->changes, 1, __ATOMIC_RELAXED);
+	}
+}
+
+static bool set_check(char *text, size_t size)
+{
+	struct ipk_segment *seg = attach();
+	struct ipk_set *t = set_open(seg);
+	unsigned bad = 0;
+
+	for (unsigned p = 0; p < PUTTERS; p++)
+		for (unsigned k = 0; k < KEYS; k++) {
+			uint64_t value = (uint64_t)p << 32 | k;
+			int there = ipk_set_has(t, &value, sizeof(value));
+
+			bad += there != ledger->in[p][k] && there != ledger->maybe_in[p][k];
+		}
+	ipk_set_close(t);
+	ipk_segment_close(seg);
+	snprintf(text, size, "%llu changes, %u wrong values", (unsigned long long)ledger->changes,
+		 bad);
+	return bad == 0 && ledger->changes > 0;
+}
+
+static void set_remove(struct ipk_segment *seg)
+{
+	ipk_object_remove(seg, "t", NULL);
+}
+
+/* ---- stack: what was acknowledged comes out, and twice only when marked
+ * -------------------------- */
+
+static int stack_create(struct ipk_segment *seg)
+{
+	return ipk_stack_create(seg, "k", "bytes", 16, NULL);
+}
+
+static struct ipk_stack *stack_open(struct ipk_segment *seg)
+{
+	struct ipk_stack *s;
+
+	if (ipk_stack_open(seg, "k", NULL, &s, NULL) != 0) {
+		soak_violation("the stack cannot be opened");
+		_exit(1);
+	}
+	return s;
+}
+
+static void unstack(const struct ipk_stack_lease *l)
+{
+	uint64_t value[LONG_VALUE / 8] = {0};
+
+	if (l->len < 8 || l->len % 8 || l->len > sizeof(value)) {
+		soak_violation("a stacked item of %llu bytes", (unsigned long long)l->len);
+		return;
+	}
+	memcpy(value, l->data, l->len);
+	for (size_t i = 1; i < l->len / 8; i++)
+		if (value[i] != value[0])
+			soak_violation("a torn item on the stack");
+	if (value[0] >= STACKED) {
+		soak_violation("an item that nobody put on the stack");
+		return;
+	}
+	if (ledger->off[value[0]] == 2)
+		soak_violation("a stacked item comes again after its acknowledgement");
+	if (ledger->off[value[0]] == 1 && !l->redelivered)
+		soak_violation("a stacked item comes again without a mark");
+	ledger->off[value[0]] = 1;
+}
+
+static bool take_top(struct ipk_stack *s)
+{
+	struct ipk_stack_lease l;
+	uint64_t id;
+
+	if (!answered("lease", ipk_stack_lease(s, &l, IPK_NOWAIT)))
+		return false;
+	unstack(&l);
+	memcpy(&id, l.data, sizeof(id));
+	if (answered("ack", ipk_stack_ack(s, &l))) {
+		ledger->off[id % STACKED] = 2;
+		__atomic_fetch_add(&ledger->unstacked, 1, __ATOMIC_RELAXED);
+	}
+	return true;
+}
+
+static void stacker(unsigned number)
+{
+	struct ipk_stack *s = stack_open(attach());
+	uint64_t value[LONG_VALUE / 8];
+
+	(void)number;
+	while (!soak_stop()) {
+		uint64_t id = __atomic_fetch_add(&ledger->stacked, 1, __ATOMIC_RELAXED);
+		size_t words = id % 7 == 0 ? LONG_VALUE / 8 : 1 + id % 4;
+
+		if (id >= STACKED)
+			break;
+		for (size_t i = 0; i < words; i++)
+			value[i] = id;
+		if (answered("push", ipk_stack_push(s, value, words * 8, WAIT)))
+			ledger->on[id] = 1;
+		for (long n = random() % 3; n; n--)
+			take_top(s);
+	}
+}
+
+static bool stack_check(char *text, size_t size)
+{
+	struct ipk_segment *seg = attach();
+	struct ipk_stack *s = stack_open(seg);
+	uint64_t on = 0, lost = 0;
+
+	ipk_segment_sweep(seg);
+	while (take_top(s))
+		;
+	for (uint64_t i = 0; i < STACKED && i < ledger->stacked; i++) {
+		on += ledger->on[i];
+		lost += ledger->on[i] && !ledger->off[i];
+	}
+	ipk_stack_close(s);
+	ipk_segment_close(seg);
+	snprintf(text, size, "%llu pushed, %llu taken, %llu lost", (unsigned long long)on,
+		 (unsigned long long)ledger->unstacked, (unsigned long long)lost);
+	return lost == 0 && on > 0;
+}
+
+static void stack_remove(struct ipk_segment *seg)
+{
+	ipk_object_remove(seg, "k", NULL);
+}
+
+/* ---- semaphore: all permits are back at the end
+ * -------------------------------------------------- */
 
 #define PERMITS 2
 
@@ -290,7 +471,8 @@ static void sem_remove(struct ipk_segment *seg)
 	ipk_object_remove(seg, "p", NULL);
 }
 
-/* ---- objects come and go ------------------------------------------------------------------------- */
+/* ---- objects come and go
+ * ------------------------------------------------------------------------- */
 
 static void creator(unsigned number)
 {
@@ -303,8 +485,8 @@ static void creator(unsigned number)
 
 		/* Two creators share the names: one of them may be faster. */
 		snprintf(name, sizeof(name), "o%ld", random() % 8);
-		r = ipk_queue_create(seg, name, random() % 2 ? "u64" : "bytes:600", 1 + (uint64_t)random() % 40,
-				     NULL);
+		r = ipk_queue_create(seg, name, random() % 2 ? "u64" : "bytes:600",
+				     1 + (uint64_t)random() % 40, NULL);
 		if (r != -EEXIST && !answered("create", r))
 			continue;
 		r = ipk_queue_open(seg, name, NULL, &q, NULL);
@@ -341,6 +523,8 @@ const struct role roles[] = {
 	{"pusher", PUSHERS, queue_create, pusher, queue_check, queue_remove},
 	{"popper", 2, NULL, popper, NULL, NULL},
 	{"putter", PUTTERS, map_create, putter, map_check, map_remove},
+	{"adder", PUTTERS, set_create, adder, set_check, set_remove},
+	{"stacker", 2, stack_create, stacker, stack_check, stack_remove},
 	{"acquirer", 3, sem_create, acquirer, sem_check, sem_remove},
 	{"creator", 2, NULL, creator, creator_check, creator_remove},
 	{0},

@@ -16,6 +16,7 @@
 #define PER_PUSHER (1u << 22)
 #define PUTTERS 2
 #define KEYS 64
+#define STACKED (1u << 22)
 
 /* Lives outside the segment, in memory that the parent shares with its children. */
 struct ledger {
@@ -30,6 +31,13 @@ struct ledger {
 	/* map: per key the value that was acknowledged and the one that was under way; 0: none */
 	uint64_t sure[PUTTERS][KEYS], maybe[PUTTERS][KEYS];
 	uint64_t puts;
+	/* set: the same, 1 and 0: there and not */
+	uint8_t in[PUTTERS][KEYS], maybe_in[PUTTERS][KEYS];
+	uint64_t changes;
+	/* stack: what was acknowledged, and what became of it, as of the queue */
+	uint64_t stacked;
+	uint8_t on[STACKED], off[STACKED];
+	uint64_t unstacked;
 	uint64_t acquired;
 	uint64_t created;
 };
