@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "crash.h"
 #include "ipk/barrier.h"
+#include "ipk/future.h"
 #include "ipk/mutex.h"
 #include "ipk/queue.h"
 #include "ipk/rwlock.h"
@@ -188,6 +189,43 @@ static int peek_release(void *handle, unsigned from, unsigned to)
 	return n < 0 ? n : 0;
 }
 
+static int claim_abandon(void *future, unsigned from, unsigned to)
+{
+	int r = 0;
+
+	if (from == 0 && to > 0)
+		r = ipk_future_claim(future);
+	if (r == 0 && to > 1)
+		ipk_future_abandon(future);
+	return r;
+}
+
+static int claim_fail(void *future, unsigned from, unsigned to)
+{
+	int r = 0;
+
+	if (from == 0 && to > 0)
+		r = ipk_future_claim(future);
+	if (r == 0 && to > 1)
+		ipk_future_fail(future, "why", 3);
+	return r;
+}
+
+/* Who dies between taking and dropping a continuation has not taken it. */
+static int then_fail_next(void *future, unsigned from, unsigned to)
+{
+	struct ipk_future_next next;
+	int r = 0;
+
+	if (from == 0 && to > 0)
+		r = ipk_future_then(future, "what", 4);
+	if (r == 0 && from <= 1 && to > 1)
+		ipk_future_fail(future, "why", 3);
+	if (r == 0 && to > 2 && ipk_future_next(future, &next, IPK_NOWAIT) == 0)
+		ipk_future_done(future, &next);
+	return r;
+}
+
 const struct calls calls[] = {
 	{"queue", "pop()", 1, pop, 0, 0},
 	{"queue", "lease() ack()", 2, lease_ack, 1, 0},
@@ -205,5 +243,8 @@ const struct calls calls[] = {
 	{"ring", "pop() pop()", 2, pop_twice, 0, 0},
 	{"ring", "reserve() commit()", 2, reserve_commit, 1, 0},
 	{"ring", "peek() release()", 2, peek_release, 1, 0},
+	{"future", "claim() abandon()", 2, claim_abandon, 0, -EOWNERDEAD},
+	{"future", "claim() fail()", 2, claim_fail, 0, -EOWNERDEAD},
+	{"future", "then() fail() next()", 3, then_fail_next, 0, 0},
 	{0},
 };
