@@ -105,6 +105,7 @@ struct cli_command {
 	const char *options; /* names of the options it takes besides the common ones */
 	int min, max;        /* words after the verb; max <0: any number */
 	bool tail;           /* "-- CMD" may follow */
+	bool many;           /* further REFs may follow, each may be REF=VALUE */
 	bool hidden;
 	int (*exec)(struct cli *c);
 };
@@ -134,6 +135,7 @@ int cli_dump(struct cli *c);
 int cli_load(struct cli *c);
 int cli_drain(struct cli *c);
 int cli_op(struct cli *c);
+int cli_op_many(struct cli *c);
 int cli_wait(struct cli *c);
 int cli_who(struct cli *c);
 int cli_stat(struct cli *c);
@@ -358,7 +360,7 @@ void cli_input_free(struct cli_input *in);
 /* What the library's callbacks need: call->tool. */
 struct cli_tool {
 	struct cli *c;
-	struct cli_object *ob;
+	struct cli_object *ob; /* of a MANY verb: the first of all */
 	struct cli_input *in; /* NULL: the operation takes no values */
 	bool command;         /* flush runs c->tail with what was emitted as its input */
 	int status;           /* CMD's */

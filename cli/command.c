@@ -315,7 +315,10 @@ static void usage_of(const struct ipk_op *op, char *buf, size_t size)
 	char name[32];
 	size_t at;
 
-	at = (size_t)snprintf(buf, size, "SEG/OBJ%s", op->flags & IPK_OP_KEY ? "/KEY" : "");
+	at = (size_t)snprintf(buf, size, "SEG/OBJ%s",
+			      op->flags & IPK_OP_KEY	? "/KEY"
+			      : op->flags & IPK_OP_MANY ? "[=VALUE]..."
+							: "");
 	for (arg = op->args; arg && arg->type != IPK_ARG_END; arg++) {
 		const char *value = arg->type == IPK_ARG_FLAG    ? ""
 				    : arg->type == IPK_ARG_WORD  ? arg->words
@@ -382,7 +385,8 @@ const struct cli_command *cli_op_command(const char *verb)
 		.min = 1,
 		.max = -1,
 		.tail = flags & IPK_OP_CMD,
-		.exec = cli_op,
+		.many = flags & IPK_OP_MANY,
+		.exec = flags & IPK_OP_MANY ? cli_op_many : cli_op,
 	};
 	return &cmd;
 }

@@ -251,7 +251,7 @@ static int same_schema(struct cli *c, struct cli_object *ob, const struct dumped
 /* The operation that puts values in, by what the kind is. */
 static int loading_op(struct cli *c, struct cli_object *ob, const struct ipk_op **ret_op)
 {
-	static const char *const verbs[] = {"load", "push", "add", "set"};
+	static const char *const verbs[] = {"load", "push", "add", "send", "set"};
 	char kind[40];
 	unsigned i;
 

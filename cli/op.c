@@ -18,8 +18,12 @@
 static int emit(struct ipk_call *call, const struct ipk_item *item)
 {
 	struct cli_tool *t = call->tool;
+	const struct cli_object *ob = t->ob;
 
-	cli_item(t->c, t->ob, item);
+	for (unsigned i = 0; item->ref && i < call->nchoices; i++)
+		if (item->ref == call->choice[i].ref)
+			ob = &t->ob[i];
+	cli_item(t->c, ob, item);
 	return t->c->out->error;
 }
 

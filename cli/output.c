@@ -318,7 +318,7 @@ void cli_item(struct cli *c, const struct cli_object *ob, const struct ipk_item 
 	struct ipk_buf b = {0};
 	int r;
 
-	if (!c->opt.meta && !item->key && !item->text) {
+	if (!c->opt.meta && !item->key && !item->text && !(item->ref && !c->opt.raw)) {
 		cli_value(c, ob->type, item->data, item->len);
 		return;
 	}

@@ -69,7 +69,7 @@ static void flags(struct ipk_buf *b, unsigned set, const char *const *names)
 static void op(struct ipk_buf *b, const struct ipk_op *o)
 {
 	static const char *const names[] = {"write", "consume", "block", "in", "out",
-					    "key",   "count",   "cmd",   NULL};
+					    "key",   "count",   "cmd",   "many", NULL};
 	char usage[256];
 	size_t at;
 

@@ -6,6 +6,16 @@
 
 #include "cli.h"
 
+/* The kind's first verb with these flags. */
+static const char *verb_with(const struct ipk_kind *kind, unsigned flags)
+{
+	const struct ipk_op *op = kind->ops;
+
+	while (op->name && (op->flags & flags) != flags)
+		op++;
+	return op->name ? op->name : "show";
+}
+
 /* What a person would do next, from what there is. */
 static void next_step(struct cli *c, struct cli_object *ob)
 {
@@ -34,8 +44,8 @@ static void next_step(struct cli *c, struct cli_object *ob)
 	else if (!kind)
 		cli_printf(c, "next ipcctl hexdump %s\n", c->ref);
 	else if (kind->flags & IPK_KIND_PUSH)
-		cli_printf(c, used ? "next ipcctl pop %s\n" : "next ipcctl push %s VALUE\n",
-			   c->ref);
+		cli_printf(c, used ? "next ipcctl %s %s\n" : "next ipcctl %s %s VALUE\n",
+			   verb_with(kind, used ? IPK_OP_CONSUME | IPK_OP_OUT : IPK_OP_IN), c->ref);
 	else if (kind->flags & IPK_KIND_KEYED)
 		cli_printf(c,
 			   used                       ? "next ipcctl get %s\n"

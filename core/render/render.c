@@ -141,6 +141,8 @@ static int item_record(struct ipk_buf *out, const struct ipk_item *item,
 	err = ipk_render_begin(&r, out, IPK_RENDER_JSON | (meta ? 0 : IPK_RENDER_BARE));
 	if (err == 0 && meta)
 		err = visit_u64(&r.visitor, "pos", item->pos);
+	if (err == 0 && item->ref)
+		err = visit_str(&r.visitor, "ref", item->ref);
 	if (err == 0 && item->key)
 		bad = ipk_render_value(&r, "key", key_type, item->key, item->key_len);
 	if (err == 0)
@@ -163,10 +165,14 @@ int ipk_render_item(struct ipk_buf *out, const struct ipk_item *item, const stru
 
 	if (item->text)
 		type = &text;
-	if (meta || (json && item->key))
+	if (meta || (json && (item->key || item->ref)))
 		return item_record(out, item, type, key_type, meta);
+	if (item->ref) {
+		r = ipk_buf_str(out, item->ref);
+		r = worse(r, ipk_buf_str(out, "\t"));
+	}
 	if (item->key) {
-		r = print(out, key_type, item->key, item->key_len, false);
+		r = worse(r, print(out, key_type, item->key, item->key_len, false));
 		r = worse(r, ipk_buf_str(out, "\t"));
 	}
 	return worse(r, print(out, type, item->data, item->len, json));

@@ -39,6 +39,7 @@ struct ipk_item {
 	uint32_t redelivered; /* how often it was given back */
 	bool leased; /* taken, not yet acknowledged */
 	bool text; /* data is plain text, whatever the element type */
+	const char *ref; /* MANY: the choice's ref, else NULL */
 };
 
 /* Called for each item; non-zero ends the iteration and is returned. */
@@ -84,6 +85,14 @@ struct ipk_new {
 	struct ipk_argval *param;
 };
 
+/* One of the objects that a MANY verb chooses from. */
+struct ipk_choice {
+	void *handle; /* what attach() gave; all of one attached segment */
+	const char *ref; /* what the user calls it */
+	bool given; /* REF=VALUE: value goes in */
+	struct ipk_item value;
+};
+
 /*
  * One run of a verb. The tool fills it in; run() pulls items from next (values given as arguments or
  * lines of stdin, already parsed to bytes) and hands items to emit. Bulk goes in batches: next gives
@@ -105,6 +114,8 @@ struct ipk_call {
 	int (*flush)(struct ipk_call *call);
 	bool hold; /* CMD op without OUT: a CMD follows that shall hold what is taken, as flock(1) does */
 	int hold_fd; /* out, with hold: the holder's descriptor, which CMD inherits; closing it lets go */
+	const struct ipk_choice *choice; /* MANY: all objects, handle's the first; NULL: that alone */
+	unsigned nchoices;
 	uint64_t done; /* out: how many items took effect */
 	struct ipk_error err;
 	void *tool; /* the tool's own */
@@ -118,6 +129,7 @@ struct ipk_call {
 #define IPK_OP_KEY 32u /* needs REF's KEY */
 #define IPK_OP_COUNT 64u /* honours -n and --follow */
 #define IPK_OP_CMD 128u /* "-- CMD" may follow */
+#define IPK_OP_MANY 256u /* further REFs may follow, each may be REF=VALUE */
 
 struct ipk_op {
 	const char *name; /* the verb */

@@ -42,8 +42,8 @@ int ipk_render_value(struct ipk_render *r, const char *name, const struct ipk_ty
 
 /*
  * An item as the tools show it, without a newline:
- *	text                   the value; with a key: key, tab, value
- *	IPK_RENDER_JSON        the value; with a key: {"key":K,"value":V}
+ *	text                   the value; with a ref or a key: that, tab, value
+ *	IPK_RENDER_JSON        the value; with a ref or a key: {"ref":R,"key":K,"value":V}
  *	IPK_RENDER_META        {"v":1,"pos":7,"key":K,"value":V,"redelivered":true,"leased":true},
  *	                       each of key, redelivered and leased only where it is so
  * -EBADMSG: the bytes are not of their type; they are shown, as $hex where they could not be read.

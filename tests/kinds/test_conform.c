@@ -101,6 +101,14 @@ static void check_ops(const struct ipk_kind *kind)
 	assert_null(ipk_kind_op(kind, "no-such-verb"));
 }
 
+static bool takes_values(const struct ipk_kind *kind)
+{
+	for (const struct ipk_op *op = kind->ops; op->name; op++)
+		if (op->flags & IPK_OP_IN && op->flags & IPK_OP_BLOCK)
+			return true;
+	return false;
+}
+
 static void check_functions(const struct ipk_kind *k)
 {
 	/* The others may be NULL where there is nothing to free, to mend, to wake or to hold. */
@@ -118,8 +126,8 @@ static void check_functions(const struct ipk_kind *k)
 		fail_msg("%s: a default key type but no keys", k->name);
 	if ((k->flags & IPK_KIND_KEYED) && !k->key && ipk_kind_op(k, "set"))
 		fail_msg("%s: keys without a type", k->name);
-	if ((k->flags & IPK_KIND_PUSH) && !ipk_kind_op(k, "push"))
-		fail_msg("%s: a push file needs the verb", k->name);
+	if ((k->flags & IPK_KIND_PUSH) && !takes_values(k))
+		fail_msg("%s: a push file needs a verb that takes values", k->name);
 }
 
 static void every_descriptor_is_complete(void **state)
