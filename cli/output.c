@@ -314,11 +314,17 @@ void cli_record_drop(struct cli_record *r)
 
 void cli_item(struct cli *c, const struct cli_object *ob, const struct ipk_item *item)
 {
-	unsigned flags = c->opt.meta ? IPK_RENDER_META : c->opt.json ? IPK_RENDER_JSON : 0;
+	bool timed = item->time && cli_given(c, "timestamps"), meta = c->opt.meta || (timed && c->opt.json);
+	unsigned flags = meta ? IPK_RENDER_META : c->opt.json ? IPK_RENDER_JSON : 0;
 	struct ipk_buf b = {0};
+	char text[40];
 	int r;
 
-	if (!c->opt.meta && !item->key && !item->text && !(item->ref && !c->opt.raw)) {
+	if (timed && !flags) {
+		cli_time_text(item->time, text);
+		cli_printf(c, "%s\t", text);
+	}
+	if (!meta && !item->key && !item->text && !(item->ref && !c->opt.raw)) {
 		cli_value(c, ob->type, item->data, item->len);
 		return;
 	}

@@ -5,6 +5,7 @@
 
 #include "buf.h"
 #include "ipk/kind.h"
+#include "object_type.h"
 #include "segment/segment.h"
 #include "type.h"
 
@@ -113,7 +114,7 @@ static u64 word_index(const char *words, const char *text, size_t len)
 	return i;
 }
 
-static u64 param_number(const struct ipk_arg *spec, const struct ipk_argval *val)
+u64 ipk_param_number(const struct ipk_arg *spec, const struct ipk_argval *val)
 {
 	if (!val->set)
 		return 0;
@@ -139,7 +140,7 @@ static int create_object(struct ipk_segment *seg, const char *name, struct ipk_n
 	int r;
 
 	for (u32 i = 0; i < IPK_ARRAY_LEN(spec.opts) && i < count_params(n->kind); i++)
-		spec.opts[i] = param_number(&n->kind->params[i], &n->param[i]);
+		spec.opts[i] = ipk_param_number(&n->kind->params[i], &n->param[i]);
 	r = n->kind->size(n, &size, &why);
 	if (r < 0)
 		return ipk_error_set(err, r, "%s", why.text[0] ? why.text : ipk_strerror(r));

@@ -4,6 +4,7 @@
 #define IPK_CORE_OBJECT_TYPE_H
 
 #include "segment/segment.h"
+#include "ipk/kind.h"
 #include "ipk/type.h"
 
 enum ipk_type_of { IPK_TYPE_OF_VALUES, IPK_TYPE_OF_KEYS };
@@ -21,5 +22,8 @@ int ipk_obj_type(struct ipk_obj *obj, const char *name, enum ipk_type_of of, u64
 /* ipk_object_new() with the options that most kinds have. NULL and 0: the kind's default. */
 int ipk_object_new_typed(struct ipk_segment *seg, const char *name, const char *kind,
 			 const char *type, const char *key, u64 cap, struct ipk_error *err);
+
+/* A creation parameter as the number that is kept in opts[]: of a WORD its place, from 0. */
+u64 ipk_param_number(const struct ipk_arg *spec, const struct ipk_argval *val);
 
 #endif

@@ -147,6 +147,8 @@ static int item_record(struct ipk_buf *out, const struct ipk_item *item,
 		bad = ipk_render_value(&r, "key", key_type, item->key, item->key_len);
 	if (err == 0)
 		bad = worse(bad, ipk_render_value(&r, "value", type, item->data, item->len));
+	if (err == 0 && meta && item->time)
+		err = r.visitor.u64(&r.visitor, "time_ns", item->time);
 	if (err == 0 && meta && item->redelivered)
 		err = visit_boolean(&r.visitor, "redelivered", true);
 	if (err == 0 && meta && item->leased)

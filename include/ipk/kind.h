@@ -36,6 +36,7 @@ struct ipk_item {
 	const void *key; /* map: the key's bytes, of the key type; else NULL */
 	uint64_t key_len;
 	uint64_t pos; /* absolute position or index; KEYED kinds: order of iteration */
+	uint64_t time; /* when it came in, CLOCK_REALTIME ns, where that is kept; else 0 */
 	uint32_t redelivered; /* how often it was given back */
 	bool leased; /* taken, not yet acknowledged */
 	bool text; /* data is plain text, whatever the element type */
