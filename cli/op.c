@@ -326,7 +326,7 @@ static int attach(struct cli *c, struct cli_object *ob, const struct ipk_op *op)
 {
 	if (op->flags & (IPK_OP_WRITE | IPK_OP_CONSUME))
 		return cli_attach(c, ob, IPK_READ | IPK_WRITE);
-	if (op->flags & IPK_OP_BLOCK && c->opt.timeout != 0)
+	if (op->flags & IPK_OP_TRY_WRITE || (op->flags & IPK_OP_BLOCK && c->opt.timeout != 0))
 		(void)ipk_segment_open(ob->ref.segment, IPK_READ | IPK_WRITE, &ob->seg, NULL);
 	return cli_attach(c, ob, IPK_READ);
 }

@@ -45,7 +45,7 @@ static void next_step(struct cli *c, struct cli_object *ob)
 		cli_printf(c, "next ipcctl hexdump %s\n", c->ref);
 	else if (kind->flags & IPK_KIND_PUSH)
 		cli_printf(c, used ? "next ipcctl %s %s\n" : "next ipcctl %s %s VALUE\n",
-			   verb_with(kind, used ? IPK_OP_CONSUME | IPK_OP_OUT : IPK_OP_IN), c->ref);
+			   verb_with(kind, used ? IPK_OP_BLOCK | IPK_OP_OUT : IPK_OP_IN), c->ref);
 	else if (kind->flags & IPK_KIND_KEYED)
 		cli_printf(c,
 			   used                       ? "next ipcctl get %s\n"

@@ -131,6 +131,7 @@ struct ipk_call {
 #define IPK_OP_COUNT 64u /* honours -n and --follow */
 #define IPK_OP_CMD 128u /* "-- CMD" may follow */
 #define IPK_OP_MANY 256u /* further REFs may follow, each may be REF=VALUE */
+#define IPK_OP_TRY_WRITE 512u /* attached for writing where that is allowed, else for reading */
 
 struct ipk_op {
 	const char *name; /* the verb */

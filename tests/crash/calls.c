@@ -7,6 +7,7 @@
 #include "ipk/rwlock.h"
 #include "ipk/semaphore.h"
 #include "ipk/stack.h"
+#include "ipk/stream.h"
 #include "kinds/ring.h"
 
 /* Where several calls pass something on: one process runs one trial at a time. */
@@ -226,6 +227,22 @@ static int then_fail_next(void *future, unsigned from, unsigned to)
 	return r;
 }
 
+/* A place that is kept: taken, moved on, given back. */
+static int next_ack(void *stream, unsigned from, unsigned to)
+{
+	static struct ipk_stream_sub *sub;
+	char buf[4096];
+	int r = 0;
+
+	if (from == 0 && to > 0)
+		r = ipk_stream_subscribe(stream, "me", IPK_STREAM_FROM_START, &sub, NULL);
+	if (r == 0 && to > 1 && ipk_stream_next(sub, buf, sizeof(buf), NULL, IPK_NOWAIT) == 0)
+		r = ipk_stream_ack(sub);
+	if (r == 0 && to > 1)
+		ipk_stream_unsubscribe(sub);
+	return r;
+}
+
 const struct calls calls[] = {
 	{"queue", "pop()", 1, pop, 0, 0},
 	{"queue", "lease() ack()", 2, lease_ack, 1, 0},
@@ -246,5 +263,6 @@ const struct calls calls[] = {
 	{"future", "claim() abandon()", 2, claim_abandon, 0, -EOWNERDEAD},
 	{"future", "claim() fail()", 2, claim_fail, 0, -EOWNERDEAD},
 	{"future", "then() fail() next()", 3, then_fail_next, 0, 0},
+	{"stream", "next() ack()", 2, next_ack, 1, 0},
 	{0},
 };

@@ -81,6 +81,8 @@ struct answer {
 /* Fills trials[] with what can be tried in w; returns how many. */
 unsigned world_trials(const struct world *w, struct trial trials[MAX_OPS]);
 /* Does the kind take this option at creation? */
+/* An object of the world's kind, type and capacity. */
+int world_new_object(struct ipk_segment *seg, const struct world *w, const char *name);
 bool world_has_param(const struct ipk_kind *kind, const char *name);
 /* How many of enum fill have a meaning. */
 unsigned world_states(const struct world *w);

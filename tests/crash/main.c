@@ -303,7 +303,6 @@ static const struct world shapes[] = {
 static bool takes(const struct world *w)
 {
 	struct ipk_segment_options options = IPK_SEGMENT_OPTIONS_INIT;
-	struct ipk_param param[2] = {{"type", w->type}, {"cap", w->cap}};
 	struct ipk_segment *seg;
 	int r;
 
@@ -311,8 +310,7 @@ static bool takes(const struct world *w)
 	ipk_segment_remove("t", NULL);
 	if (ipk_segment_create("t", &options, &seg, NULL) != 0)
 		return false;
-	r = ipk_object_new(seg, "x", w->kind->name, param, 1 + world_has_param(w->kind, "cap"),
-			   NULL);
+	r = world_new_object(seg, w, "x");
 	ipk_segment_close(seg);
 	ipk_segment_remove("t", NULL);
 	return r == 0;
@@ -322,7 +320,6 @@ static bool takes(const struct world *w)
 static bool holds_values(const struct world *w)
 {
 	struct ipk_segment_options options = IPK_SEGMENT_OPTIONS_INIT;
-	struct ipk_param param[2] = {{"type", w->type}, {"cap", w->cap}};
 	struct trial push = {.op = ipk_kind_op(w->kind, "push"), .inputs = 1};
 	struct ipk_segment *seg;
 	bool fit = true;
@@ -333,7 +330,7 @@ static bool holds_values(const struct world *w)
 	ipk_segment_remove("t", NULL);
 	if (ipk_segment_create("t", &options, &seg, NULL) != 0)
 		return true;
-	if (ipk_object_new(seg, "x", w->kind->name, param, 2, NULL) == 0 &&
+	if (world_new_object(seg, w, "x") == 0 &&
 	    world_attach(w, seg, &handle) == 0) {
 		for (unsigned i = 0; i < MAX_INPUTS; i++) {
 			struct world other = *w;

@@ -188,9 +188,9 @@ bool world_has_param(const struct ipk_kind *kind, const char *name)
 	return a && a->type != IPK_ARG_END;
 }
 
-static int new_object(struct ipk_segment *seg, const struct world *w, const char *name)
+int world_new_object(struct ipk_segment *seg, const struct world *w, const char *name)
 {
-	struct ipk_param param[2];
+	struct ipk_param param[3];
 	unsigned n = 0;
 	struct ipk_error err;
 	const char *kind = w->kind ? w->kind->name : "queue";
@@ -199,13 +199,15 @@ static int new_object(struct ipk_segment *seg, const struct world *w, const char
 		param[n++] = (struct ipk_param){"type", w->type};
 	if (w->cap && (!w->kind || world_has_param(w->kind, "cap")))
 		param[n++] = (struct ipk_param){"cap", w->cap};
+	if (w->kind && world_has_param(w->kind, "bytes"))
+		param[n++] = (struct ipk_param){"bytes", "4096"};
 	return ipk_object_new(seg, name, kind, param, n, &err);
 }
 
 static int own_create(const struct world *w, struct ipk_segment *seg, void *handle)
 {
 	(void)handle;
-	return new_object(seg, w, "y");
+	return world_new_object(seg, w, "y");
 }
 
 static int own_remove(const struct world *w, struct ipk_segment *seg, void *handle)
@@ -477,9 +479,9 @@ int world_create(const struct world *w, enum fill fill, const char *name)
 	ipk_segment_remove(name, NULL);
 	r = ipk_segment_create(name, &options, &seg, &err);
 	if (r == 0)
-		r = new_object(seg, w, "x");
+		r = world_new_object(seg, w, "x");
 	if (r == 0)
-		r = new_object(seg, w, "z");
+		r = world_new_object(seg, w, "z");
 	if (r != 0) {
 		fprintf(stderr, "world %s: %s: %s\n", w->label, ipk_strerror(r), err.text);
 		exit(1);
