@@ -66,6 +66,16 @@ static inline u64 ipk_align_up(u64 n, u64 a)
 #endif /* IPK_MODEL */
 
 /*
+ * 0 in a library that is made for bench/cost.c alone, to be compared with: it does not do what is done
+ * only in case that somebody dies, and must not be killed.
+ */
+#ifdef IPK_UNPROTECTED
+#define IPK_PROTECTED 0
+#else
+#define IPK_PROTECTED 1
+#endif
+
+/*
  * A planted bug, one of bugs.def: tests/crash/bugs shows that the tests catch each. Constantly false
  * unless built with -Dbugs=true; then the environment's IPK_BUG names the one that is there.
  */

@@ -24,7 +24,7 @@ static bool owner_gone(struct ipk_self *me, u64 v, bool ask)
 	u32 slot = (u32)(v & IPK_LOCK_OWNER) - 1;
 
 	/* Nobody locks twice: that was the slot's previous owner. */
-	return slot == me->slot || ipk_dead(me->seg, slot, ask);
+	return IPK_PROTECTED && (slot == me->slot || ipk_dead(me->seg, slot, ask));
 }
 
 /* v holds W. 0: look again. */

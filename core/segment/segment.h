@@ -225,8 +225,9 @@ static inline struct ipk_self *ipk_use(struct ipk_obj *obj, int *ret_error)
 {
 	struct ipk_self *me = ipk_self_cache;
 
-	if (ipk_likely(me && me->seg == obj->seg && me->tix < 64 &&
-		       (ipk_ld(&obj->listed, relaxed) >> me->tix & 1)))
+	if (ipk_likely(me && me->seg == obj->seg &&
+		       (!IPK_PROTECTED ||
+			(me->tix < 64 && (ipk_ld(&obj->listed, relaxed) >> me->tix & 1)))))
 		return me;
 	return ipk_use_slow(obj, ret_error);
 }

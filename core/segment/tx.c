@@ -93,6 +93,10 @@ int ipk_tx_commit(struct ipk_tx *tx)
 		return tx->error;
 	if (tx->n == 0)
 		return 0;
+	if (!IPK_PROTECTED) {
+		apply(tx->seg, tx->e, tx->n);
+		return 0;
+	}
 	/* The last change's n = 0 before this one's entries: pairs with the acquire in replay. */
 	ipk_fence(release);
 	if (IPK_BUG(tx_commit_first))
@@ -120,7 +124,7 @@ int ipk_journal_replay(struct ipk_segment *seg)
 	u64 n = ipk_ld(&j->n, acquire), i; /* pairs with COMMIT */
 	struct ipk_journal_entry e[IPK_JOURNAL_MAX];
 
-	if (ipk_likely(n == 0))
+	if (ipk_likely(n == 0) || !IPK_PROTECTED)
 		return 0;
 	if (n > IPK_JOURNAL_MAX)
 		return -EBADMSG;
