@@ -4,6 +4,8 @@
  * published on 1024cores.net, in shared memory as well), in the same run: what does it cost that
  * any process may be killed at any instruction? Ratios count, nanoseconds are the machine's own.
  *
+ * Where Concurrency Kit's headers are installed, its ring for many producers and consumers is there too.
+ *
  *	bench_queue [ROUNDS]
  */
 #include <errno.h>
@@ -16,6 +18,11 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+
+#if __has_include(<ck_ring.h>)
+#include <ck_ring.h>
+#define HAVE_CK 1
+#endif
 
 #include "ipk/queue.h"
 
@@ -83,6 +90,28 @@ static inline __attribute__((always_inline)) int vyukov_pop(struct vyukov *v, ui
 		}
 	}
 }
+
+#ifdef HAVE_CK
+struct ck {
+	ck_ring_t ring;
+	_Alignas(128) ck_ring_buffer_t cell[CAP];
+};
+
+static inline int ck_push(struct ck *c, uint64_t val)
+{
+	return ck_ring_enqueue_mpmc(&c->ring, c->cell, (void *)(uintptr_t)val) ? 0 : -EAGAIN;
+}
+
+static inline int ck_pop(struct ck *c, uint64_t *ret_val)
+{
+	void *val;
+
+	if (!ck_ring_dequeue_mpmc(&c->ring, c->cell, &val))
+		return -EAGAIN;
+	*ret_val = (uintptr_t)val;
+	return 0;
+}
+#endif
 
 /* ---- measuring ---------------------------------------------------------------------------------- */
 
@@ -187,6 +216,10 @@ LOOPS(ipk, ipk_queue_push(at, &in, 8, IPK_NOWAIT), ipk_queue_pop(at, &got, 8, NU
 LOOPS(ipk_call, push_call(at, &in, 8, IPK_NOWAIT), pop_call(at, &got, 8, NULL, IPK_NOWAIT))
 LOOPS(ipk_wait, ipk_queue_push(at, &in, 8, IPK_FOREVER),
       ipk_queue_pop(at, &got, 8, NULL, IPK_FOREVER))
+
+#ifdef HAVE_CK
+LOOPS(ck, ck_push(at, in), ck_pop(at, &got))
+#endif
 
 static int burst_push(struct ipk_queue *q, uint64_t first, unsigned n)
 {
@@ -294,7 +327,7 @@ static double stream(const struct loops *l, void *at)
 struct line {
 	const char *what;
 	const struct loops *loops;
-	bool ours;
+	enum { VYUKOV, IPK, CK } whose;
 	unsigned batch; /* 0: from process to process */
 	double ns[ROUNDS_MAX];
 };
@@ -368,25 +401,41 @@ int main(int argc, char **argv)
 	q = open_queue();
 
 	static struct line lines[] = {
-		{"vyukov", &vyukov, false, 1, {0}},
-		{"ipk", &ipk, true, 1, {0}},
-		{"vyukov, by call", &vyukov_call, false, 1, {0}},
-		{"ipk, by call", &ipk_call, true, 1, {0}},
-		{"vyukov, 32 in, 32 out", &vyukov, false, BURST, {0}},
-		{"ipk, 32 in, 32 out", &ipk, true, BURST, {0}},
-		{"ipk, 32 by one call", &bursts, true, BURST, {0}},
-		{"vyukov, 1+1", &vyukov, false, 0, {0}},
-		{"ipk, 1+1", &ipk, true, 0, {0}},
-		{"ipk, 1+1, waiting", &ipk_wait, true, 0, {0}},
-		{"ipk, 1+1, 32 by one call", &bursts, true, 0, {0}},
+		{"vyukov", &vyukov, VYUKOV, 1, {0}},
+		{"ipk", &ipk, IPK, 1, {0}},
+#ifdef HAVE_CK
+		{"ck", &ck, CK, 1, {0}},
+#endif
+		{"vyukov, by call", &vyukov_call, VYUKOV, 1, {0}},
+		{"ipk, by call", &ipk_call, IPK, 1, {0}},
+		{"vyukov, 32 in, 32 out", &vyukov, VYUKOV, BURST, {0}},
+		{"ipk, 32 in, 32 out", &ipk, IPK, BURST, {0}},
+		{"ipk, 32 by one call", &bursts, IPK, BURST, {0}},
+		{"vyukov, 1+1", &vyukov, VYUKOV, 0, {0}},
+		{"ipk, 1+1", &ipk, IPK, 0, {0}},
+#ifdef HAVE_CK
+		{"ck, 1+1", &ck, CK, 0, {0}},
+#endif
+		{"ipk, 1+1, waiting", &ipk_wait, IPK, 0, {0}},
+		{"ipk, 1+1, 32 by one call", &bursts, IPK, 0, {0}},
 	};
 	const struct line *base = lines;
 
+	void *ats[] = {v, q, NULL};
+
+#ifdef HAVE_CK
+	struct ck *c = mmap(NULL, sizeof(*c), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	if (c == MAP_FAILED)
+		fail("ck", -ENOMEM);
+	ck_ring_init(&c->ring, CAP);
+	ats[CK] = c;
+#endif
 	pin(0);
 	/* In turn, so that a slow spell of the machine meets all of them. */
 	for (unsigned round = 0; round < rounds; round++) {
 		for (struct line *l = lines; l < lines + sizeof(lines) / sizeof(*lines); l++) {
-			void *at = l->ours ? (void *)q : v;
+			void *at = ats[l->whose];
 
 			if (l->batch)
 				l->ns[round] = alone(l->loops, at, l->batch);
@@ -399,7 +448,7 @@ int main(int argc, char **argv)
 	printf("%-26s %8s %8s %8s %12s %7s %12s\n", "", "best", "10%", "median", "", "ratio",
 	       "10%-90%");
 	for (struct line *l = lines; l < lines + sizeof(lines) / sizeof(*lines); l++) {
-		if (!l->ours)
+		if (l->whose == VYUKOV)
 			base = l;
 		if (l->batch || cpus > 1)
 			print(l, base);
