@@ -41,12 +41,20 @@ int ipk_cells_count(const struct ipk_object_view *o, const struct ipk_cells_at *
 	return ipk_cells_each(o, at, count_cell, ret);
 }
 
+struct owners {
+	u64 *held; /* by slot + 1 */
+	u32 end;   /* behind the last who has any */
+};
+
 static int count_owner(void *arg, u64 i, u64 cell)
 {
-	u64 *held = arg;
+	struct owners *w = arg;
+	u32 owner = (u32)ipk_cell_owner(cell);
 
 	(void)i;
-	held[ipk_cell_owner(cell)]++;
+	w->held[owner]++;
+	if (owner != IPK_CELL_NOBODY && owner >= w->end)
+		w->end = owner + 1;
 	return 0;
 }
 
@@ -62,18 +70,18 @@ static const char *role_of(const struct ipk_object_view *o, u32 slot)
 int ipk_cells_holders(const struct ipk_object_view *o, const struct ipk_cells_at *at,
 		      const char *role, ipk_holder_fn *fn, void *arg)
 {
-	u64 *held = calloc(IPK_CELL_OWNER + 1, sizeof(*held));
+	struct owners w = {.held = calloc(IPK_CELL_OWNER + 1, sizeof(*w.held))};
 	int r;
 
-	if (!held)
+	if (!w.held)
 		return -ENOMEM;
-	r = ipk_cells_each(o, at, count_owner, held);
-	for (u32 slot = 0; !r && slot < IPK_SLOTS_MAX; slot++)
-		if (held[slot + 1])
-			r = fn(arg, slot, role ? role : role_of(o, slot), held[slot + 1]);
-	if (!r && held[IPK_CELL_NOBODY])
-		r = fn(arg, IPK_SLOT_NONE, "nobody", held[IPK_CELL_NOBODY]);
-	free(held);
+	r = ipk_cells_each(o, at, count_owner, &w);
+	for (u32 slot = 0; !r && slot + 1 < w.end && slot < IPK_SLOTS_MAX; slot++)
+		if (w.held[slot + 1])
+			r = fn(arg, slot, role ? role : role_of(o, slot), w.held[slot + 1]);
+	if (!r && w.held[IPK_CELL_NOBODY])
+		r = fn(arg, IPK_SLOT_NONE, "nobody", w.held[IPK_CELL_NOBODY]);
+	free(w.held);
 	return r;
 }
 
