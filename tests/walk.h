@@ -12,6 +12,9 @@
 #include "ipk/render.h"
 
 #define WALK_ITEMS 4096 /* enough of one object */
+#ifndef WALK_FSCK
+#define WALK_FSCK ipk_fsck
+#endif
 
 struct walk {
 	struct ipk_view *view;
@@ -118,13 +121,10 @@ static inline int walk_segment(int fd, const char *const names[])
 	ipk_segment_health(w.view, health, sizeof(health));
 	ipk_view_participants(w.view, walk_participant, &w);
 	ipk_view_objects(w.view, walk_object, &w);
-	for (; names && *names; names++) {
-		if (ipk_view_object(w.view, *names, &o, NULL) == 0) {
-			walk_object(&w, &o);
+	for (; names && *names; names++)
+		if (ipk_view_object(w.view, *names, &o, NULL) == 0)
 			ipk_object_view_free(&o);
-		}
-	}
-	r = ipk_fsck(w.view, walk_finding, NULL, NULL);
+	r = WALK_FSCK(w.view, walk_finding, NULL, NULL);
 	ipk_view_close(w.view);
 	ipk_buf_free(&w.out);
 	return r;
