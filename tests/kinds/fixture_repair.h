@@ -120,7 +120,7 @@ static inline int make_good(void **state)
 
 	if (dir_setup(state) != 0)
 		return -1;
-	options.size = 256 << 10;
+	options.size = 1 << 20; /* room for another object of each kind */
 	options.max = 8 << 20;
 	if (ipk_segment_create(NAME, &options, &seg, &err) != 0 || fill_segment(seg, &err) != 0)
 		return -1;
