@@ -245,13 +245,16 @@ static int open_input(struct cli_tool *t, const struct ipk_op *op, char **word, 
 }
 
 /* Runs CMD while what was taken is held by a descriptor that it inherits. */
-static int hold(struct cli_tool *t, struct ipk_call *call)
+static int hold(struct cli_tool *t, const struct ipk_op *op, struct ipk_call *call)
 {
-	int status;
+	int status, r;
 
 	if (call->hold_fd >= 0)
 		fcntl(call->hold_fd, F_SETFD, 0);
 	status = cli_run_command(t->c, t->c->tail, NULL, 0);
+	r = op->ended ? op->ended(call, status) : 0;
+	if (r < 0 && status == 0)
+		status = cli_call_status(t, op, call, r, 0);
 	if (call->hold_fd >= 0) {
 		close(call->hold_fd);
 		/* Nobody inherited it: given back now, and not when somebody looks for the dead. */
@@ -269,8 +272,8 @@ static int run(struct cli_tool *t, const struct ipk_op *op, struct ipk_call *cal
 	if (!each) {
 		call->hold = t->c->tail != NULL;
 		r = op->run(call);
-		if (r == 0 && call->hold)
-			return hold(t, call);
+		if (r == 0 && call->hold && !call->idle)
+			return hold(t, op, call);
 		return cli_call_status(t, op, call, r, asked);
 	}
 	/* One item, one CMD. */

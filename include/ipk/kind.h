@@ -117,6 +117,7 @@ struct ipk_call {
 	int hold_fd; /* out, with hold: the holder's descriptor, which CMD inherits; closing it lets go */
 	const struct ipk_choice *choice; /* MANY: all objects, handle's the first; NULL: that alone */
 	unsigned nchoices;
+	bool idle; /* out, with hold: all is well, and CMD is not to be run */
 	uint64_t done; /* out: how many items took effect */
 	struct ipk_error err;
 	void *tool; /* the tool's own */
@@ -141,6 +142,8 @@ struct ipk_op {
 	const struct ipk_arg *args; /* ends with IPK_ARG_END; may be NULL */
 	/* 0, a negative errno (err may say more), or 1 for a negative answer */
 	int (*run)(struct ipk_call *call);
+	/* after a run with hold: CMD has ended so (128 + n: by a signal), and is still held; or NULL */
+	int (*ended)(struct ipk_call *call, int status);
 };
 
 /* ---- findings of a check ----------------------------------------------------------------------- */

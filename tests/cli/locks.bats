@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# lock countdown await arrive reset: mutex, rwlock, latch, barrier
+# lock countdown await arrive reset: mutex, rwlock, once, latch, barrier
 load common
 
 @test "a mutex is held while CMD runs, and whichever way CMD ends" {
@@ -54,6 +54,54 @@ load common
 	kill -9 "$child"
 	ends "$pid" 0
 	prints free ipcctl get S/l
+}
+
+@test "a once runs CMD until it has ended well, and never again" {
+	ipcctl new -P S/o once
+	prints pending ipcctl get S/o
+	prints 3 bash -c 'ipcctl lock S/o -- sh -c "exit 3"; echo $?'
+	prints pending ipcctl get S/o
+	fails 5 ipcctl wait S/o --nowait
+	prints 137 bash -c 'ipcctl lock S/o -- sh -c "kill -9 \$\$"; echo $?'
+	prints running ipcctl lock S/o -- ipcctl get S/o
+	prints done ipcctl get S/o
+	prints '' ipcctl lock S/o -- echo again
+	ipcctl wait S/o
+	[ "$(ipcctl stat S/o -j | jq -c '[.done, .interrupted, .begun]')" = '[true,false,3]' ]
+	ipcctl reset S/o
+	prints again ipcctl lock S/o -- echo again
+	fails 6 ipcctl lock S/o
+}
+
+@test "who comes while a once runs waits for its end" {
+	ipcctl new -P S/o once
+	mkfifo go
+	background ipcctl lock S/o -- sh -c 'read x <go'
+	first=$pid
+	until_true ipcctl wait S/o --for 'running=true' -t 60s
+	fails 5 ipcctl lock S/o --nowait -- echo second
+	fails 5 ipcctl reset S/o
+	prints 'runner yes' ipcctl who S/o -o ROLE,ALIVE --noheadings
+	background ipcctl lock S/o -- echo second
+	until_true ipcctl wait S/o --for 'waiters>0' -t 60s
+	echo x >go
+	ends "$pid" 0
+	ends "$first" 0
+	[ ! -s out ]
+}
+
+@test "a once whose ipcctl was killed is run again when CMD has ended" {
+	ipcctl new -P S/o once
+	mkfifo go
+	background ipcctl lock S/o -- sh -c 'read x <go'
+	until_true ipcctl wait S/o --for 'running=true' -t 60s
+	child_of "$pid"
+	kill -9 "$pid"
+	wait "$pid" || true
+	fails 5 ipcctl lock S/o --nowait -- echo second
+	echo x >go
+	prints second ipcctl lock S/o -t 60s -- echo second
+	prints done ipcctl get S/o
 }
 
 @test "a latch lets through when it is counted down" {

@@ -3,6 +3,7 @@
 #include "ipk/barrier.h"
 #include "ipk/future.h"
 #include "ipk/mutex.h"
+#include "ipk/once.h"
 #include "ipk/queue.h"
 #include "ipk/rwlock.h"
 #include "ipk/semaphore.h"
@@ -128,6 +129,17 @@ static int write_unlock(void *lock, unsigned from, unsigned to)
 	return r;
 }
 
+static int begin_done(void *once, unsigned from, unsigned to)
+{
+	int r = 0;
+
+	if (from == 0 && to > 0)
+		r = ipk_once_begin(once, IPK_NOWAIT);
+	if (r > 0 && to > 1)
+		ipk_once_done(once);
+	return r > 0 ? 1 : r;
+}
+
 static int wait_leave(void *barrier, unsigned from, unsigned to)
 {
 	int r = 0;
@@ -150,7 +162,8 @@ static int push_twice(void *handle, unsigned from, unsigned to)
 	int r = 0;
 
 	for (; r == 0 && from < to; from++)
-		r = ipk_ring_push(ring_of(handle), from ? "second" : "first", from ? 6 : 5, IPK_NOWAIT);
+		r = ipk_ring_push(ring_of(handle), from ? "second" : "first", from ? 6 : 5,
+				  IPK_NOWAIT);
 	return r == -EMSGSIZE ? 0 : r;
 }
 
@@ -255,6 +268,7 @@ const struct calls calls[] = {
 	{"mutex", "lock() unlock()", 2, lock_unlock, 0, -EOWNERDEAD},
 	{"rwlock", "lock_shared() unlock()", 2, read_unlock, 2, 0},
 	{"rwlock", "lock() unlock()", 2, write_unlock, 0, -EOWNERDEAD},
+	{"once", "begin() done()", 2, begin_done, 1, 0},
 	{"barrier", "wait() leave()", 2, wait_leave, 0, -EOWNERDEAD},
 	{"ring", "push() push()", 2, push_twice, 0, 0},
 	{"ring", "pop() pop()", 2, pop_twice, 0, 0},

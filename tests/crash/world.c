@@ -40,7 +40,8 @@ static int feed_emit(struct ipk_call *call, const struct ipk_item *item)
 
 	if (item->text)
 		ipk_buf_add(f->out, item->data, item->len);
-	else if (f->type && ipk_value_print(f->type, item->data, item->len, IPK_VALUE_JSON, f->out) != 0)
+	else if (f->type &&
+		 ipk_value_print(f->type, item->data, item->len, IPK_VALUE_JSON, f->out) != 0)
 		ipk_buf_str(f->out, "?");
 	return ipk_buf_str(f->out, "\n");
 }
@@ -167,6 +168,8 @@ static int run_op(const struct world *w, const struct trial *t, const char *key,
 	call.flush = feed_flush;
 	call.tool = &feed;
 	ret->r = n ? op->run(&call) : 0;
+	if (call.hold_fd >= 0 && op->ended)
+		ret->r = op->ended(&call, 0);
 	if (call.hold_fd >= 0)
 		close(call.hold_fd);
 	for (unsigned i = 0; i < MAX_INPUTS; i++)
@@ -383,9 +386,9 @@ static bool own_keys(const struct ipk_kind *kind)
 static const char *fill_key(const struct world *w, unsigned i, char buf[64])
 {
 	const char *form = !(w->kind->flags & IPK_KIND_KEYED) ? "%u"
-			   : w->kind->key		      ? "k%u"
-			   : w->type && *w->type == '{' ? "{\"id\":%u,\"px\":0,\"sym\":\"\"}"
-						      : "%u";
+			   : w->kind->key                     ? "k%u"
+			   : w->type && *w->type == '{'       ? "{\"id\":%u,\"px\":0,\"sym\":\"\"}"
+							      : "%u";
 
 	if (own_keys(w->kind) && i == 0)
 		return w->value[0];

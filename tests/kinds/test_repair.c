@@ -6,6 +6,7 @@
 #include "kinds/latch.h"
 #include "kinds/map.h"
 #include "kinds/mutex.h"
+#include "kinds/once.h"
 #include "kinds/rwlock.h"
 #include "kinds/queue.h"
 #include "kinds/semaphore.h"
@@ -217,6 +218,9 @@ DAMAGE(rw_cap, rw_body(b)->cap = 0)
 DAMAGE(rw_high, rw_body(b)->high = UINT32_MAX)
 DAMAGE(rw_place, *(u64 *)(void *)(rw_body(b) + 1) |= 99)
 
+DAMAGE(once_both, *(u64 *)body_in(b, "once") = IPK_ONCE_DONE | IPK_ONCE_DIED)
+DAMAGE(once_runner, *(u64 *)body_in(b, "once") |= 99)
+
 #define D(name)                                                                                    \
 	{                                                                                          \
 #name, name, NULL                                                                  \
@@ -303,6 +307,8 @@ static const struct damage damages[] = {
 	D(rw_cap),
 	D(rw_high),
 	D(rw_place),
+	D(once_both),
+	{"once_runner", once_runner, "once"},
 	{"latch_left", latch_left, "latch"},
 	{"barrier_place", barrier_place, "barrier"},
 	D(barrier_parties),
