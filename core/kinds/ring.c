@@ -10,7 +10,7 @@
 #include "base/copy.h"
 #include "kinds/ring.h"
 
-/* ---- geometry ------------------------------------------------------------------------------- */
+/* ---- geometry -------------------------------------------------------------------------------- */
 
 static u64 round_up(u64 cap)
 {
@@ -95,7 +95,7 @@ int ipk_ring_bind(struct ipk_ring_handle *h)
 	return h->data ? 0 : -EBADMSG;
 }
 
-/* ---- handle --------------------------------------------------------------------------------- */
+/* ---- handle ---------------------------------------------------------------------------------- */
 
 int ipk_ring_create(struct ipk_segment *seg, const char *name,
 		    const struct ipk_ring_options *options, struct ipk_error *err)
@@ -232,7 +232,7 @@ void ipk_ring_close(struct ipk_ring *ring)
 	ipk_obj_close(&h->obj);
 }
 
-/* ---- what merely tells ---------------------------------------------------------------------- */
+/* ---- what merely tells ----------------------------------------------------------------------- */
 
 uint64_t ipk_ring_capacity(const struct ipk_ring *ring)
 {

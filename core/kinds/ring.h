@@ -72,6 +72,12 @@
  * the line. The same the other way round, for producers. (And all sleeps end by themselves after
  * ipk_wait_backstop.)
  *
+ * SPEED (bench/ring.c). Each side keeps what it knows of the other's position and looks again only when
+ * that is used up. What a store costs is the line that has to come from the other side: the producer
+ * fetches lines for writing 1 KiB ahead, and the consumer of a stream of messages does not ask for the
+ * line of the tail, or of the next word, at each of them (ipk_ring_gather()). A ring of records makes a
+ * message visible in its own line: one transfer where an index takes two.
+ *
  * SHUT. Anybody stores shut = 1, waits for SLICE, stores 2. A producer looks at shut before it publishes
  * on the slow paths and after it on all. What it published while it was being shut counts if it decides
  * where the ring ends before the consumer does: both compare-exchange end, 0 -> the position, the
@@ -144,7 +150,7 @@ _Static_assert(offsetof(struct ipk_ring_body, shut) == 388,
 _Static_assert(offsetof(struct ipk_ring_body, space) == 512, "own line");
 _Static_assert(sizeof(struct ipk_ring_body) == 640, "");
 
-/* ---- geometry ------------------------------------------------------------------------------- */
+/* ---- geometry -------------------------------------------------------------------------------- */
 
 struct ipk_ring_shape {
 	u64 cap;
@@ -185,7 +191,7 @@ static inline u64 ring_at(const struct ipk_ring_shape *g, u64 pos)
 	return g->unit ? pos % g->lap * g->unit : pos & (g->cap - 1);
 }
 
-/* ---- roles ---------------------------------------------------------------------------------- */
+/* ---- roles ----------------------------------------------------------------------------------- */
 
 #define RING_OWN UINT64_C(0x3fff) /* slot + 1 */
 #define RING_SEQ_SHIFT 14
@@ -195,7 +201,7 @@ static inline u32 ring_owner(u64 role)
 	return (u32)(role & RING_OWN);
 }
 
-/* ---- the handle ----------------------------------------------------------------------------- */
+/* ---- the handle ------------------------------------------------------------------------------ */
 
 struct ipk_ring_handle {
 	struct ipk_obj obj;
@@ -241,7 +247,7 @@ void ipk_ring_wake(struct ipk_obj *obj);
 /* The low half of the checksum of a message at pos. */
 u32 ipk_ring_sum(const void *data, u64 len, u64 pos);
 
-/* ---- waiting (ring_wait.c) ------------------------------------------------------------------ */
+/* ---- waiting (ring_wait.c) ------------------------------------------------------------------- */
 
 /* One attempt without waiting; -EAGAIN: nothing yet. */
 typedef int ring_attempt(struct ipk_ring_handle *h, struct ipk_self *me, void *arg);
@@ -256,14 +262,14 @@ int ipk_ring_wait(struct ipk_ring_handle *h, u32 *ev, i64 deadline, ring_attempt
 /* Makes shut 2 where it is 1. */
 void ipk_ring_settle(struct ipk_ring_handle *h);
 
-/* ---- producing (ring_push.c) ---------------------------------------------------------------- */
+/* ---- producing (ring_push.c) ----------------------------------------------------------------- */
 
 /* T and the messages ever pushed, from the hint. -EBADMSG. */
 int ipk_ring_find_tail(struct ipk_ring_handle *h, u64 *ret_tail, u64 *ret_count);
 /* Fills t for a producer that goes on at T; no room in it yet. -EBADMSG. */
 int ipk_ring_start_tx(struct ipk_ring_handle *h, struct ipk_ring_tx *t);
 
-/* ---- consuming (ring_pop.c) ----------------------------------------------------------------- */
+/* ---- consuming (ring_pop.c) ------------------------------------------------------------------ */
 
 int ipk_ring_start_rx(struct ipk_ring_handle *h, struct ipk_ring_rx *c);
 

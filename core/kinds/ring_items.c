@@ -109,7 +109,7 @@ int ipk_ring_records(struct ipk_ring_view *rv, ring_record_fn *fn, void *arg, u6
 	return r;
 }
 
-/* ---- items ---------------------------------------------------------------------------------- */
+/* ---- items ----------------------------------------------------------------------------------- */
 
 struct walk {
 	u64 from, to; /* positions */

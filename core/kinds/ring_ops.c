@@ -6,7 +6,7 @@
 
 #define BATCH 64
 
-/* ---- creation ------------------------------------------------------------------------------- */
+/* ---- creation -------------------------------------------------------------------------------- */
 
 enum param { CAP, MAX_MESSAGE, PRODUCERS, STREAM, CHECKSUM };
 
@@ -110,7 +110,7 @@ static void ring_detach(void *handle)
 	ipk_ring_close(&((struct ipk_ring_handle *)handle)->pub);
 }
 
-/* ---- verbs ---------------------------------------------------------------------------------- */
+/* ---- verbs ----------------------------------------------------------------------------------- */
 
 static int refused(struct ipk_call *call, int r, const char *state)
 {
@@ -298,7 +298,7 @@ const struct ipk_op ipk_ring_ops[] = {
 	{.name = NULL},
 };
 
-/* ---- the descriptor ------------------------------------------------------------------------- */
+/* ---- the descriptor -------------------------------------------------------------------------- */
 
 const struct ipk_kind ipk_kind_ring = {
 	.id = 14,

@@ -9,7 +9,11 @@
 
 #define TRIES 1000 /* looks at an end that is decided and not there */
 
-/* ---- where the consumer stands -------------------------------------------------------------- */
+#define FLOW 16 /* times that one alone has to come until we take it to be no stream */
+#define PAUSES 8 /* a hundred nanoseconds or two */
+#define LOOKS 4 /* for more of a stream, at once */
+
+/* ---- where the consumer stands --------------------------------------------------------------- */
 
 int ipk_ring_start_rx(struct ipk_ring_handle *h, struct ipk_ring_rx *c)
 {
@@ -29,8 +33,11 @@ int ipk_ring_start_rx(struct ipk_ring_handle *h, struct ipk_ring_rx *c)
 	c->cap = h->g.cap;
 	c->end = (uintptr_t)h->data + h->g.cap;
 	c->head = &h->b->head;
+	c->tail = &h->b->tail;
 	c->bell = &h->b->space;
-	c->cell = c->stop = h->g.unit ? ring_addr(h, c->pos) : 0;
+	c->bell_items = (u64 *)(void *)&h->b->items;
+	c->last = h->g.unit ? c->pos : c->count;
+	c->cell = c->stop = h->g.unit && !c->done_ ? ring_addr(h, c->pos) : 0;
 	c->rec = h->g.unit || h->g.flags & IPK_RING_SUM || c->done_ ? 0 : ring_addr(h, c->pos);
 	return 0;
 }
@@ -53,7 +60,7 @@ static int finished(struct ipk_ring_handle *h, struct ipk_ring_rx *c, u32 shut)
 	if (!ipk_cas(&h->b->end, &end, c->pos + 1, seq_cst) && (i64)(end - 1 - c->pos) > 0)
 		return 0;
 	c->done_ = 1;
-	c->rec = 0;
+	c->rec = c->cell = c->stop = 0;
 	return -EPIPE;
 }
 
@@ -145,7 +152,7 @@ static void show(struct ipk_ring_rx *c, u64 end)
 	ipk_st(&c->head[1], end, relaxed);
 }
 
-/* ---- copying -------------------------------------------------------------------------------- */
+/* ---- copying --------------------------------------------------------------------------------- */
 
 struct take {
 	void *buf;
@@ -195,9 +202,45 @@ static int take_attempt(struct ipk_ring_handle *h, struct ipk_self *me, void *ar
 	return 0;
 }
 
-/* Empty, as far as one look tells: for those who poll. */
-static bool nothing(struct ipk_ring_handle *h, const struct ipk_ring_rx *c)
+/* Did several come since we last found little? n: how many. */
+static void note_flow(struct ipk_ring_rx *c, u64 n)
 {
+	if (n > 1)
+		c->flow = FLOW;
+	else if (n && c->flow)
+		c->flow--;
+}
+
+static void pause_a_little(void)
+{
+	for (int i = 0; i < PAUSES; i++)
+		ipk_pause();
+}
+
+uint64_t ipk_ring_gather(struct ipk_ring_rx *c, uint64_t bytes)
+{
+	note_flow(c, bytes / c->unit);
+	for (int n = c->flow ? LOOKS : 0; n && bytes < IPK_RING_ENOUGH; n--) {
+		u64 now;
+
+		pause_a_little();
+		now = (ipk_ld(c->tail, acquire) - c->pos) * c->unit;
+		if (now <= bytes || now > c->cap)
+			break;
+		bytes = now;
+	}
+	return bytes;
+}
+
+/* Empty, as far as one look tells: for those who poll. */
+static bool nothing(struct ipk_ring_handle *h, struct ipk_ring_rx *c)
+{
+	u64 now = h->g.unit ? c->pos : c->count;
+
+	note_flow(c, now - c->last);
+	c->last = now;
+	if (c->flow)
+		pause_a_little();
 	if (c->rec ? (u32)ipk_ld((u64 *)c->rec, relaxed) != 0
 		   : !c->cell || c->cell != c->stop || ipk_ld(&h->b->tail, relaxed) != c->pos)
 		return false;
@@ -274,7 +317,7 @@ int64_t ipk_ring_read(struct ipk_ring *ring, void *buf, size_t size, int64_t dea
 	return r < 0 ? r : (int64_t)k.len;
 }
 
-/* ---- in place ------------------------------------------------------------------------------- */
+/* ---- in place -------------------------------------------------------------------------------- */
 
 struct peek {
 	struct ipk_ring_message *m;
@@ -439,7 +482,7 @@ int64_t ipk_ring_reset(struct ipk_ring *ring)
 	int r = 0;
 	struct ipk_self *me = ipk_use(&h->obj, &r);
 	struct ipk_ring_rx *c;
-	u64 tail, count, was;
+	u64 tail, count, was, end;
 
 	if (!me)
 		return r;
@@ -451,6 +494,9 @@ int64_t ipk_ring_reset(struct ipk_ring *ring)
 		count = ipk_ld(&h->b->pushed, relaxed);
 	}
 	was = c->pos;
+	end = ipk_ld(&h->b->end, acquire);
+	if (end && (i64)(tail - (end - 1)) > 0)
+		tail = end - 1; /* what lies behind does not count */
 	if (tail - was > h->g.lap)
 		return -EBADMSG;
 	pass(h, c, tail, count);

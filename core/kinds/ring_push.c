@@ -8,7 +8,7 @@
 
 #define GRACE INT64_C(2000000) /* ns: longer than a push that does not stop has the lock */
 
-/* ---- where a producer stands ---------------------------------------------------------------- */
+/* ---- where a producer stands ----------------------------------------------------------------- */
 
 int ipk_ring_find_tail(struct ipk_ring_handle *h, u64 *ret_tail, u64 *ret_count)
 {
@@ -44,6 +44,7 @@ int ipk_ring_start_tx(struct ipk_ring_handle *h, struct ipk_ring_tx *t)
 	t->end = (uintptr_t)h->data + h->g.cap;
 	t->cap = h->g.cap;
 	t->tail = &h->b->tail;
+	t->head = &h->b->head;
 	t->bell = (u64 *)(void *)&h->b->items;
 	t->unit = h->g.unit && !ring_stream(h) ? h->g.unit : SIZE_MAX;
 	t->below = h->g.unit || h->g.flags & IPK_RING_SUM ? 0 : h->g.most + 1;
@@ -94,19 +95,26 @@ static int find_room(struct ipk_ring_handle *h, struct ipk_ring_tx *t, u64 len)
 	return r < 0 ? r : has_room(h, t, len) ? 0 : -EAGAIN;
 }
 
-/* ---- turns: with the role, or with the lock ------------------------------------------------- */
+/* ---- turns: with the role, or with the lock -------------------------------------------------- */
 
 struct turn {
 	struct ipk_ring_tx *t;
 	struct ipk_ring_tx own; /* where many produce */
 };
 
+/* Its last holder's death leaves nothing to be mended: ring.h, (2). */
 static int lock(struct ipk_ring_handle *h, struct ipk_self *me, i64 deadline)
 {
-	i64 grace = ipk_deadline(GRACE);
-	/* Its last holder's death leaves nothing to be mended: ring.h, (2). */
-	int r = ipk_lock(me, &h->b->lock, deadline > grace ? deadline : grace);
+	u64 own = ipk_ld(&h->b->lock, relaxed) & IPK_LOCK_OWNER;
+	i64 grace;
+	int r;
 
+	if (own == me->slot + 1)
+		return -EBUSY; /* our own reservation */
+	if (!own && ipk_lock(me, &h->b->lock, IPK_NOWAIT) >= 0)
+		return 0;
+	grace = ipk_deadline(GRACE);
+	r = ipk_lock(me, &h->b->lock, deadline > grace ? deadline : grace);
 	return r == -ETIMEDOUT && deadline == IPK_NOWAIT ? -EAGAIN : r < 0 ? r : 0;
 }
 
@@ -190,7 +198,7 @@ int ipk_ring_rang(struct ipk_ring *ring, uint64_t units)
 	return after_publishing(h, ring->tx, units);
 }
 
-/* ---- messages ------------------------------------------------------------------------------- */
+/* ---- messages -------------------------------------------------------------------------------- */
 
 struct put {
 	const void *data;
@@ -267,7 +275,7 @@ int ipk_ring_push_many(struct ipk_ring *ring, const struct iovec *messages, unsi
 	return i ? (int)i : r;
 }
 
-/* ---- many cells, and streams ---------------------------------------------------------------- */
+/* ---- many cells, and streams ----------------------------------------------------------------- */
 
 struct puts {
 	const u8 *data;
@@ -335,7 +343,7 @@ int64_t ipk_ring_write(struct ipk_ring *ring, const void *data, size_t len, int6
 	return r < 0 ? r : (int64_t)p.done;
 }
 
-/* ---- in place ------------------------------------------------------------------------------- */
+/* ---- in place -------------------------------------------------------------------------------- */
 
 struct reserve {
 	u64 len;
@@ -418,6 +426,9 @@ int ipk_ring_commit_slow(struct ipk_ring *ring, struct ipk_ring_room *room, size
 		t = &own;
 		r = ipk_ring_start_tx(h, t);
 	}
+	/* Something was pushed since: there is nothing left of what was reserved. */
+	if (r == 0 && (uintptr_t)room->data != t->at + (h->g.unit ? 0 : 8))
+		r = -EINVAL;
 	if (r == 0 && (len || !h->g.unit))
 		r = commit(h, t, len);
 	ipk_ring_abort_slow(ring, room);

@@ -118,7 +118,7 @@ void ipk_ring_leave(struct ipk_ring *ring, enum ipk_ring_role role)
 	}
 }
 
-/* ---- what the segment asks ------------------------------------------------------------------ */
+/* ---- what the segment asks ------------------------------------------------------------------- */
 
 bool ipk_ring_attachable(struct ipk_obj *obj)
 {
@@ -137,6 +137,19 @@ static void mend_word(struct ipk_ring_handle *h, u64 *word)
 			return;
 }
 
+/*
+ * Nothing was half-done under the lock that the next one to lock does not see to. It may be our own,
+ * who have reserved something and sweep: not to be taken.
+ */
+static void mend_lock(struct ipk_ring_handle *h, struct ipk_self *me)
+{
+	u32 own = (u32)(ipk_ld(&h->b->lock, acquire) & IPK_LOCK_OWNER);
+
+	if (own && own - 1 != me->slot && ipk_dead(h->obj.seg, own - 1, true) &&
+	    ipk_lock(me, &h->b->lock, IPK_NOWAIT) >= 0)
+		ipk_unlock(me, &h->b->lock);
+}
+
 int ipk_ring_recover(struct ipk_obj *obj)
 {
 	struct ipk_ring_handle h = {.obj = *obj};
@@ -151,10 +164,7 @@ int ipk_ring_recover(struct ipk_obj *obj)
 		return r;
 	mend_word(&h, &h.b->producer);
 	mend_word(&h, &h.b->consumer);
-	/* Nothing was half-done under the lock that the next one to lock does not see to. */
-	if (ipk_ld(&h.b->lock, acquire) & IPK_LOCK_OWNER &&
-	    ipk_lock(me, &h.b->lock, IPK_NOWAIT) >= 0)
-		ipk_unlock(me, &h.b->lock);
+	mend_lock(&h, me);
 	ipk_ring_wake(&h.obj);
 	return 0;
 }

@@ -100,7 +100,7 @@ int ipk_ring_look(const struct ipk_object_view *o, struct ipk_ring_view *ret)
 	return r;
 }
 
-/* ---- what is told --------------------------------------------------------------------------- */
+/* ---- what is told ---------------------------------------------------------------------------- */
 
 static u64 bytes_of(const struct ipk_ring_view *rv, u64 units)
 {

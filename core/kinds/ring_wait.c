@@ -72,7 +72,7 @@ void ipk_ring_wake_producer(struct ipk_ring *ring)
 	ipk_event_notify_slow(&ring_handle(ring)->b->space, INT32_MAX);
 }
 
-/* ---- the end -------------------------------------------------------------------------------- */
+/* ---- the end --------------------------------------------------------------------------------- */
 
 void ipk_ring_settle(struct ipk_ring_handle *h)
 {

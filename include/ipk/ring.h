@@ -26,8 +26,10 @@
  * is being closed; where many produce, any number of threads may push at once, and reserve. shutdown,
  * used and what merely tells may be called by anybody at any time.
  *
- * COST. push and pop are inline: a copy, a plain store or two, and no system call unless the other side
- * sleeps. Nothing is locked, and no fence is needed: who is about to sleep looks again a little later.
+ * COST. push and pop are inline: a copy, a few plain stores, and no system call unless the other side
+ * sleeps. Nothing is locked, and no fence is needed: who is about to sleep looks again a little later. A
+ * consumer that gets several elements at a time and has read them waits some hundred nanoseconds for more
+ * to come, so that the cache line that says so is not asked for at each; one alone is read at once.
  *
  * DELIVERY. A push is acknowledged when its message became visible; a pop takes a message for good when
  * it returns. What was peeked and not released when its consumer died, or left, is delivered again to
@@ -105,8 +107,8 @@ void ipk_ring_close(struct ipk_ring *ring);
 
 /*
  * Bytes that records and elements take together at most: a power of two, or, of a fixed type without
- * checksum, a multiple of its size. A record takes 8 bytes more than its message, rounded up to 8, and
- * the last 8 bytes stay free.
+ * checksum, a multiple of its size. A record takes 8 bytes more than its message, rounded up to 8 (and
+ * not 24 but 32), and the last 8 bytes stay free.
  */
 uint64_t ipk_ring_capacity(const struct ipk_ring *ring);
 /* The longest message: the element's size, or max_message, or capacity - 16. */
@@ -122,7 +124,10 @@ enum ipk_ring_role { IPK_RING_PRODUCER, IPK_RING_CONSUMER };
  * another process or handle has it, err says who; -EACCES the segment was attached with IPK_READ.
  */
 int ipk_ring_claim(struct ipk_ring *ring, enum ipk_ring_role role, struct ipk_error *err);
-/* Gives a role back: what was reserved is aborted, what was peeked is delivered again. */
+/*
+ * Gives a role back: what was reserved is aborted, what was peeked is delivered again. Where many
+ * produce, what was reserved is to be aborted first.
+ */
 void ipk_ring_leave(struct ipk_ring *ring, enum ipk_ring_role role);
 
 /*
@@ -160,7 +165,7 @@ int ipk_ring_pop_array_slow(struct ipk_ring *ring, void *values, unsigned n, int
 int ipk_ring_rang(struct ipk_ring *ring, uint64_t units);
 void ipk_ring_wake_producer(struct ipk_ring *ring);
 
-/* ---- what the inline functions work on ------------------------------------------------------ */
+/* ---- what the inline functions work on ------------------------------------------------------- */
 
 /*
  * Both ends, each as far as this process has the role: private memory that a child finds zeroed. Zero
@@ -177,6 +182,7 @@ struct ipk_ring_tx {
 	size_t below; /* records: 1 more than the longest message; 0: not to be done inline */
 	size_t cap; /* bytes of a lap */
 	uint64_t *tail; /* shared: pos, count */
+	uint64_t *head; /* shared: of the consumer */
 	uint64_t *bell; /* shared: does the consumer sleep, is it shut? */
 	void *owner_;
 	uint64_t role_;
@@ -195,11 +201,22 @@ struct ipk_ring_rx {
 	size_t most;
 	size_t cap;
 	uint64_t *head; /* shared: pos, shown, count */
+	uint64_t *tail; /* shared: of the producer */
 	uint32_t *bell; /* shared: does a producer sleep? */
+	uint64_t *bell_items; /* shared: is it shut? */
+	uint64_t flow; /* several came at once lately: see ipk_ring_gather() */
+	uint64_t last; /* count, or position of cells, when there was nothing */
+	uint64_t polls; /* in a row that found nothing */
 	void *owner_;
 	uint64_t role_;
 	uint64_t done_;
 };
+
+/*
+ * A consumer that takes each element as soon as it comes makes the producer wait for the line at each.
+ * When they come in numbers it waits a moment for more, at most half a microsecond or so.
+ */
+uint64_t ipk_ring_gather(struct ipk_ring_rx *c, uint64_t bytes);
 
 struct ipk_ring {
 	struct ipk_ring_tx *tx;
@@ -209,15 +226,22 @@ struct ipk_ring {
 #define IPK_RING_LIKELY(x) __builtin_expect(!!(x), 1)
 #define IPK_RING_UNLIKELY(x) __builtin_expect(!!(x), 0)
 
+/* Where the length is known the copy is a move or two: only when it is inlined. */
+#define IPK_RING_INLINE static inline __attribute__((always_inline))
+
+#define IPK_RING_AHEAD 1024 /* bytes that lines are fetched for writing before they are needed */
+#define IPK_RING_ENOUGH 2048 /* bytes that a consumer reads without looking for more */
+
 /* W of the event word in the first half, anything in the second. */
 #if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
 #define IPK_RING_RINGS UINT64_C(0x80000000ffffffff)
+#define IPK_RING_SHUT UINT64_C(0xffffffff)
 #else
 #define IPK_RING_RINGS UINT64_C(0xffffffff80000000)
+#define IPK_RING_SHUT UINT64_C(0xffffffff00000000)
 #endif
 
-/* The line that will be written to soon is fetched for that, while there is time. */
-static inline void ipk_ring_want(uintptr_t at)
+IPK_RING_INLINE void ipk_ring_want(uintptr_t at)
 {
 #if defined(__x86_64__)
 	__asm__ volatile("prefetchw %0" : : "m"(*(const char *)at));
@@ -226,17 +250,48 @@ static inline void ipk_ring_want(uintptr_t at)
 #endif
 }
 
-/* Bytes of a record. */
-static inline size_t ipk_ring_need(size_t len)
+/*
+ * Fetches for writing, while there is time, as many lines as the next bytes will fill, some way ahead:
+ * stores are carried out in order, and each would wait for its line to come from the consumer.
+ */
+IPK_RING_INLINE void ipk_ring_ahead(uintptr_t at, uintptr_t end, size_t bytes)
 {
-	return (len + 15) & ~(size_t)7;
+	if ((at & 63) >= bytes || (intptr_t)(end - at) < (intptr_t)(IPK_RING_AHEAD + bytes))
+		return; /* not the first in its line */
+	ipk_ring_want(at + IPK_RING_AHEAD);
+	if (bytes > 64 && bytes <= 1024)
+		for (size_t i = 64; i < bytes; i += 64)
+			ipk_ring_want(at + IPK_RING_AHEAD + i);
+}
+
+/* Most messages are short. */
+IPK_RING_INLINE void ipk_ring_copy(void *dst, const void *src, size_t len)
+{
+	if (len - 8 <= 8) {
+		uint64_t first, last;
+
+		memcpy(&first, src, 8);
+		memcpy(&last, (const char *)src + len - 8, 8);
+		memcpy(dst, &first, 8);
+		memcpy((char *)dst + len - 8, &last, 8);
+	} else if (len) {
+		memcpy(dst, src, len);
+	}
+}
+
+/* Bytes of a record. 32 instead of 24: none lies in two cache lines where all have 16 bytes. */
+IPK_RING_INLINE size_t ipk_ring_need(size_t len)
+{
+	size_t need = (len + 15) & ~(size_t)7;
+
+	return need + (need == 24) * 8u;
 }
 
 /*
  * Publishes the record at t->at, whose bytes are in place. The word of the next record is zeroed before
  * this one becomes visible, by a release: pairs with the acquire of the consumer's look at it.
  */
-static inline void ipk_ring_publish(struct ipk_ring_tx *t, size_t len, uint32_t sum)
+IPK_RING_INLINE void ipk_ring_publish(struct ipk_ring_tx *t, size_t len, uint32_t sum)
 {
 	size_t need = ipk_ring_need(len);
 	uintptr_t at = t->at, next = at + need;
@@ -255,7 +310,7 @@ static inline void ipk_ring_publish(struct ipk_ring_tx *t, size_t len, uint32_t 
 }
 
 /* Publishes n elements at t->at. Release: pairs with the acquire of the consumer's look at the tail. */
-static inline void ipk_ring_publish_cells(struct ipk_ring_tx *t, size_t bytes, uint64_t n)
+IPK_RING_INLINE void ipk_ring_publish_cells(struct ipk_ring_tx *t, size_t bytes, uint64_t n)
 {
 	t->at += bytes;
 	t->pos += n;
@@ -263,8 +318,8 @@ static inline void ipk_ring_publish_cells(struct ipk_ring_tx *t, size_t bytes, u
 }
 
 /* After publishing: is there anybody to be told? Why no fence is needed: core/kinds/ring.h, WAITING. */
-static inline int ipk_ring_after_push(struct ipk_ring *ring, const struct ipk_ring_tx *t,
-				      uint64_t units)
+IPK_RING_INLINE int ipk_ring_after_push(struct ipk_ring *ring, const struct ipk_ring_tx *t,
+					uint64_t units)
 {
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);
 	if (IPK_RING_UNLIKELY(__atomic_load_n(t->bell, __ATOMIC_SEQ_CST) & IPK_RING_RINGS))
@@ -273,7 +328,7 @@ static inline int ipk_ring_after_push(struct ipk_ring *ring, const struct ipk_ri
 }
 
 /* Frees all up to the position pos. Release: pairs with the acquire of the producer's look at it. */
-static inline void ipk_ring_pass(struct ipk_ring *ring, struct ipk_ring_rx *c, uint64_t pos)
+IPK_RING_INLINE void ipk_ring_pass(struct ipk_ring *ring, struct ipk_ring_rx *c, uint64_t pos)
 {
 	c->pos = pos;
 	__atomic_store_n(&c->head[0], pos, __ATOMIC_RELEASE);
@@ -283,7 +338,7 @@ static inline void ipk_ring_pass(struct ipk_ring *ring, struct ipk_ring_rx *c, u
 }
 
 /* c->rec goes on to the end of its record. */
-static inline void ipk_ring_pass_record(struct ipk_ring *ring, struct ipk_ring_rx *c, size_t need)
+IPK_RING_INLINE void ipk_ring_pass_record(struct ipk_ring *ring, struct ipk_ring_rx *c, size_t need)
 {
 	c->rec += need;
 	if (c->rec >= c->end)
@@ -293,35 +348,84 @@ static inline void ipk_ring_pass_record(struct ipk_ring *ring, struct ipk_ring_r
 	ipk_ring_pass(ring, c, c->pos + need);
 }
 
-/* The word of the next record where that can be read without further ado, else 0. */
-static inline uint64_t ipk_ring_next_record(const struct ipk_ring_rx *c)
+/* The length of the next record where that can be read without further ado, else beyond any. */
+IPK_RING_INLINE size_t ipk_ring_next_record(const struct ipk_ring_rx *c)
 {
-	uint64_t word;
-
 	if (IPK_RING_UNLIKELY(!c->rec))
-		return 0;
-	word = __atomic_load_n((const uint64_t *)c->rec, __ATOMIC_ACQUIRE);
-	return IPK_RING_LIKELY((uint32_t)word - 1 <= c->most) ? word : 0;
+		return SIZE_MAX;
+	return (uint32_t)__atomic_load_n((const uint64_t *)c->rec, __ATOMIC_ACQUIRE) - (size_t)1;
 }
 
-/* ---- copying -------------------------------------------------------------------------------- */
+/*
+ * The length was that of no record: may we say so at once? Now and then, when it is shut, and when what
+ * came before came in numbers, the library has a look.
+ */
+IPK_RING_INLINE bool ipk_ring_idle(struct ipk_ring_rx *c, size_t len)
+{
+	uint64_t now = c->rec ? c->count : c->pos;
+
+	if (len != SIZE_MAX || c->flow || now - c->last > 1 ||
+	    (!c->rec && (!c->cell || c->cell != c->stop || c->unit == SIZE_MAX ||
+			 __atomic_load_n(c->tail, __ATOMIC_RELAXED) != c->pos)) ||
+	    __atomic_load_n(c->bell_items, __ATOMIC_RELAXED) & IPK_RING_SHUT)
+		return false;
+	c->last = now;
+	return ++c->polls & 15;
+}
+
+/* Elements that have come since we looked. Acquire: pairs with ipk_ring_publish_cells(). */
+IPK_RING_INLINE bool ipk_ring_look_again(struct ipk_ring_rx *c)
+{
+	uint64_t bytes;
+
+	if (IPK_RING_UNLIKELY(!c->cell))
+		return false;
+	bytes = (__atomic_load_n(c->tail, __ATOMIC_ACQUIRE) - c->pos) * c->unit;
+	if (!bytes || IPK_RING_UNLIKELY(bytes > c->cap))
+		return false;
+	if (bytes < IPK_RING_ENOUGH)
+		bytes = ipk_ring_gather(c, bytes);
+	if (c->cell == c->end)
+		c->cell -= c->cap;
+	c->stop = bytes < c->end - c->cell ? c->cell + bytes : c->end;
+	return true;
+}
+
+/* Room that the consumer has made since we looked. Acquire: pairs with ipk_ring_pass(). */
+IPK_RING_INLINE bool ipk_ring_room_again(struct ipk_ring_tx *t)
+{
+	uint64_t bytes;
+
+	if (IPK_RING_UNLIKELY(!t->stop))
+		return false;
+	bytes = (t->pos - __atomic_load_n(t->head, __ATOMIC_ACQUIRE)) * t->unit;
+	if (IPK_RING_UNLIKELY(bytes >= t->cap))
+		return false;
+	bytes = t->cap - bytes;
+	if (t->at == t->end)
+		t->at -= t->cap;
+	t->stop = bytes < t->end - t->at ? t->at + bytes : t->end;
+	return true;
+}
+
+/* ---- copying --------------------------------------------------------------------------------- */
 
 /* Appends a message. */
-static inline int ipk_ring_push(struct ipk_ring *ring, const void *data, size_t len,
-				int64_t deadline)
+IPK_RING_INLINE int ipk_ring_push(struct ipk_ring *ring, const void *data, size_t len,
+				  int64_t deadline)
 {
 	struct ipk_ring_tx *t = ring->tx;
 
-	if (len == t->unit && IPK_RING_LIKELY(t->at != t->stop)) {
+	if (len == t->unit && (IPK_RING_LIKELY(t->at != t->stop) || ipk_ring_room_again(t))) {
+		ipk_ring_ahead(t->at, t->stop, len);
 		memcpy((void *)t->at, data, len);
 		ipk_ring_publish_cells(t, len, 1);
 		return ipk_ring_after_push(ring, t, 1);
 	}
 	if (IPK_RING_LIKELY(len < t->below &&
 			    (intptr_t)(t->free - t->at) >= (intptr_t)ipk_ring_need(len) + 8)) {
-		ipk_ring_want(t->at + ipk_ring_need(len) + 64);
-		if (len)
-			memcpy((void *)(t->at + 8), data, len);
+		ipk_ring_ahead(t->at, t->free, ipk_ring_need(len));
+		ipk_ring_copy((void *)(t->at + 8), data, len);
 		ipk_ring_publish(t, len, 0);
 		return ipk_ring_after_push(ring, t, ipk_ring_need(len));
 	}
@@ -332,13 +436,13 @@ static inline int ipk_ring_push(struct ipk_ring *ring, const void *data, size_t 
  * Takes the oldest message and copies it to buf; ret_len may be NULL. A message whose checksum is wrong
  * is taken as well, and copied as far as it fits: -EBADMSG, and *ret_len is set.
  */
-static inline int ipk_ring_pop(struct ipk_ring *ring, void *buf, size_t size, size_t *ret_len,
-			       int64_t deadline)
+IPK_RING_INLINE int ipk_ring_pop(struct ipk_ring *ring, void *buf, size_t size, size_t *ret_len,
+				 int64_t deadline)
 {
 	struct ipk_ring_rx *c = ring->rx;
-	uint64_t word;
+	size_t len;
 
-	if (size == c->unit && IPK_RING_LIKELY(c->cell != c->stop)) {
+	if (size == c->unit && (IPK_RING_LIKELY(c->cell != c->stop) || ipk_ring_look_again(c))) {
 		memcpy(buf, (const void *)c->cell, size);
 		c->cell += size;
 		ipk_ring_pass(ring, c, c->pos + 1);
@@ -346,17 +450,16 @@ static inline int ipk_ring_pop(struct ipk_ring *ring, void *buf, size_t size, si
 			*ret_len = size;
 		return 0;
 	}
-	word = ipk_ring_next_record(c);
-	if (IPK_RING_LIKELY(word) && (uint32_t)word - 1 <= size) {
-		size_t len = (uint32_t)word - 1;
-
-		if (len)
-			memcpy(buf, (const void *)(c->rec + 8), len);
+	len = ipk_ring_next_record(c);
+	if (IPK_RING_LIKELY(len <= c->most) && len <= size) {
+		ipk_ring_copy(buf, (const void *)(c->rec + 8), len);
 		ipk_ring_pass_record(ring, c, ipk_ring_need(len));
 		if (ret_len)
 			*ret_len = len;
 		return 0;
 	}
+	if (deadline == IPK_NOWAIT && ipk_ring_idle(c, len))
+		return -EAGAIN;
 	return ipk_ring_pop_slow(ring, buf, size, ret_len, deadline);
 }
 
@@ -364,16 +467,20 @@ static inline int ipk_ring_pop(struct ipk_ring *ring, void *buf, size_t size, si
  * Appends n elements of a fixed type, side by side at values; waits for room for the first alone.
  * Returns how many went in, 1..n, or why the first did not.
  */
-static inline int ipk_ring_push_array(struct ipk_ring *ring, const void *values, unsigned n,
-				      int64_t deadline)
+IPK_RING_INLINE int ipk_ring_push_array(struct ipk_ring *ring, const void *values, unsigned n,
+					int64_t deadline)
 {
 	struct ipk_ring_tx *t = ring->tx;
 	size_t bytes = n * t->unit;
 	int r;
 
-	if (IPK_RING_UNLIKELY(n == 0 || n > INT32_MAX || t->unit > UINT32_MAX ||
-			      t->stop - t->at < bytes || t->at == t->stop))
+	if (IPK_RING_UNLIKELY(n == 0 || n > INT32_MAX || t->unit > UINT32_MAX))
 		return ipk_ring_push_array_slow(ring, values, n, deadline);
+	if (t->stop - t->at < bytes)
+		ipk_ring_room_again(t);
+	if (t->stop - t->at < bytes || t->at == t->stop)
+		return ipk_ring_push_array_slow(ring, values, n, deadline);
+	ipk_ring_ahead(t->at, t->stop, bytes);
 	memcpy((void *)t->at, values, bytes);
 	ipk_ring_publish_cells(t, bytes, n);
 	r = ipk_ring_after_push(ring, t, n);
@@ -381,14 +488,17 @@ static inline int ipk_ring_push_array(struct ipk_ring *ring, const void *values,
 }
 
 /* Takes up to n elements of a fixed type; waits for the first alone. Returns how many, or why not one. */
-static inline int ipk_ring_pop_array(struct ipk_ring *ring, void *values, unsigned n,
-				     int64_t deadline)
+IPK_RING_INLINE int ipk_ring_pop_array(struct ipk_ring *ring, void *values, unsigned n,
+				       int64_t deadline)
 {
 	struct ipk_ring_rx *c = ring->rx;
 	size_t bytes = n * c->unit;
 
-	if (IPK_RING_UNLIKELY(n == 0 || n > INT32_MAX || c->unit > UINT32_MAX ||
-			      c->stop - c->cell < bytes || c->cell == c->stop))
+	if (IPK_RING_UNLIKELY(n == 0 || n > INT32_MAX || c->unit > UINT32_MAX))
+		return ipk_ring_pop_array_slow(ring, values, n, deadline);
+	if (c->stop - c->cell < bytes)
+		ipk_ring_look_again(c);
+	if (c->stop - c->cell < bytes || c->cell == c->stop)
 		return ipk_ring_pop_array_slow(ring, values, n, deadline);
 	memcpy(values, (const void *)c->cell, bytes);
 	c->cell += bytes;
@@ -403,7 +513,7 @@ static inline int ipk_ring_pop_array(struct ipk_ring *ring, void *values, unsign
 int ipk_ring_push_many(struct ipk_ring *ring, const struct iovec *messages, unsigned n,
 		       int64_t deadline);
 
-/* ---- in place ------------------------------------------------------------------------------- */
+/* ---- in place -------------------------------------------------------------------------------- */
 
 struct ipk_ring_room {
 	void *data; /* to be written to; aligned to 8, in streams and for smaller elements to nothing */
@@ -422,14 +532,15 @@ void ipk_ring_abort_slow(struct ipk_ring *ring, struct ipk_ring_room *room);
  * call of this role. Of a fixed type and in streams: as many elements or bytes of len as there is room
  * for in one piece, 1 at least. Where many produce, no other can push meanwhile.
  */
-static inline int ipk_ring_reserve(struct ipk_ring *ring, size_t len,
-				   struct ipk_ring_room *ret_room, int64_t deadline)
+IPK_RING_INLINE int ipk_ring_reserve(struct ipk_ring *ring, size_t len,
+				     struct ipk_ring_room *ret_room, int64_t deadline)
 {
 	struct ipk_ring_tx *t = ring->tx;
 
 	if (IPK_RING_UNLIKELY(len >= t->below ||
 			      (intptr_t)(t->free - t->at) < (intptr_t)ipk_ring_need(len) + 8))
 		return ipk_ring_reserve_slow(ring, len, ret_room, deadline);
+	ipk_ring_ahead(t->at, t->free, ipk_ring_need(len));
 	ret_room->data = (void *)(t->at + 8);
 	ret_room->len = len;
 	ret_room->owner_ = NULL;
@@ -441,18 +552,18 @@ static inline int ipk_ring_reserve(struct ipk_ring *ring, size_t len,
  * Publishes the first len bytes of what was reserved. -EINVAL more than that, -EMSGSIZE not of the
  * element's size: then it is still reserved; -EPIPE shut meanwhile.
  */
-static inline int ipk_ring_commit(struct ipk_ring *ring, struct ipk_ring_room *room, size_t len)
+IPK_RING_INLINE int ipk_ring_commit(struct ipk_ring *ring, struct ipk_ring_room *room, size_t len)
 {
 	struct ipk_ring_tx *t = ring->tx;
 
-	if (IPK_RING_UNLIKELY(room->slow_ || len > room->len))
+	/* Not where we are: it was committed, or something else was pushed, or we are a child. */
+	if (IPK_RING_UNLIKELY(room->slow_ || len > room->len || (uintptr_t)room->data != t->at + 8))
 		return ipk_ring_commit_slow(ring, room, len);
 	ipk_ring_publish(t, len, 0);
-	room->len = 0;
 	return ipk_ring_after_push(ring, t, ipk_ring_need(len));
 }
 
-static inline void ipk_ring_abort(struct ipk_ring *ring, struct ipk_ring_room *room)
+IPK_RING_INLINE void ipk_ring_abort(struct ipk_ring *ring, struct ipk_ring_room *room)
 {
 	if (room->slow_)
 		ipk_ring_abort_slow(ring, room);
@@ -480,16 +591,19 @@ int ipk_ring_release_slow(struct ipk_ring *ring, const struct ipk_ring_message *
  * again. In a stream: all bytes that lie in one piece. -EBADMSG: its checksum is wrong, and *ret_message
  * is set, so that it can be released; or its data is NULL, and the ring is damaged.
  */
-static inline int ipk_ring_peek(struct ipk_ring *ring, struct ipk_ring_message *ret_message,
-				int64_t deadline)
+IPK_RING_INLINE int ipk_ring_peek(struct ipk_ring *ring, struct ipk_ring_message *ret_message,
+				  int64_t deadline)
 {
 	struct ipk_ring_rx *c = ring->rx;
-	uint64_t word = ipk_ring_next_record(c);
+	size_t len = ipk_ring_next_record(c);
 
-	if (IPK_RING_UNLIKELY(!word))
+	if (IPK_RING_UNLIKELY(len > c->most)) {
+		if (deadline == IPK_NOWAIT && ipk_ring_idle(c, len))
+			return -EAGAIN;
 		return ipk_ring_peek_slow(ring, ret_message, deadline);
+	}
 	ret_message->data = (const void *)(c->rec + 8);
-	ret_message->len = (uint32_t)word - 1;
+	ret_message->len = len;
 	ret_message->pos = c->pos;
 	ret_message->redelivered = c->pos < c->again;
 	ret_message->end_ = c->pos + ipk_ring_need(ret_message->len);
@@ -512,7 +626,7 @@ int ipk_ring_peek_many(struct ipk_ring *ring, struct ipk_ring_message *ret_messa
  * The message and all before it are taken for good, and their room is free. In a stream: the first
  * message->len bytes, which may be lowered before. -EINVAL it is none that was peeked and not released.
  */
-static inline int ipk_ring_release(struct ipk_ring *ring, const struct ipk_ring_message *message)
+IPK_RING_INLINE int ipk_ring_release(struct ipk_ring *ring, const struct ipk_ring_message *message)
 {
 	struct ipk_ring_rx *c = ring->rx;
 
@@ -531,7 +645,7 @@ static inline int ipk_ring_release(struct ipk_ring *ring, const struct ipk_ring_
 int ipk_ring_pop_many(struct ipk_ring *ring, void *buf, size_t size,
 		      struct ipk_ring_message *ret_messages, unsigned n, int64_t deadline);
 
-/* ---- streams -------------------------------------------------------------------------------- */
+/* ---- streams --------------------------------------------------------------------------------- */
 
 /*
  * Appends bytes; waits for room for the first alone. Returns how many went in, 1..len (0 for len 0), or

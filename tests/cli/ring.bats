@@ -23,8 +23,8 @@ three words here' ipcctl pop S/r -n 3
 @test "cap and used count bytes" {
 	ipcctl new -P S/r ring --cap 100
 	[ "$(field S/r cap)" = 128 ]
-	ipcctl push S/r 123456789
-	[ "$(field S/r used)" = 24 ]
+	ipcctl push S/r 12345678
+	[ "$(field S/r used)" = 16 ]
 	ipcctl new S/u ring --type u64 --cap 100
 	[ "$(field S/u cap)" = 104 ]
 	ipcctl push S/u 1 2

@@ -2,8 +2,7 @@
 /* Rings by one process: lengths, laps, batches, in place, checksums, streams, the end. */
 #include "kinds/ring_test.h"
 
-/* ---- what goes in comes out
- * ------------------------------------------------------------------------ */
+/* ---- what goes in comes out ------------------------------------------------------------------ */
 
 static void messages_come_out_in_order_and_whole(void **state)
 {
@@ -164,8 +163,7 @@ static void a_message_longer_than_the_buffer_stays(void **state)
 	drop_ring(ring);
 }
 
-/* ---- several at once
- * ----------------------------------------------------------------------------------- */
+/* ---- several at once ------------------------------------------------------------------------- */
 
 static void sixty_four_messages_are_popped_at_once(void **state)
 {
@@ -235,8 +233,7 @@ static void arrays_of_elements_go_around_the_end(void **state)
 	drop_ring(ring);
 }
 
-/* ---- in place
- * ---------------------------------------------------------------------------------------- */
+/* ---- in place -------------------------------------------------------------------------------- */
 
 static void a_reservation_is_a_message_when_committed(const struct ipk_ring_options *options)
 {
@@ -258,7 +255,7 @@ static void a_reservation_is_a_message_when_committed(const struct ipk_ring_opti
 		}
 		assert_int_equal(ipk_ring_commit(ring, &room, 91), -EINVAL);
 		assert_int_equal(ipk_ring_commit(ring, &room, len), 0);
-		assert_int_equal(ipk_ring_commit(ring, &room, len), len ? -EINVAL : -EINVAL);
+		assert_int_equal(ipk_ring_commit(ring, &room, 0), -EINVAL);
 		assert_int_equal(ipk_ring_peek(ring, &m, IPK_NOWAIT), 0);
 		assert_int_equal(m.len, len);
 		for (u32 k = 0; k < len; k++)
@@ -319,8 +316,7 @@ static void many_are_peeked_and_released_at_once(void **state)
 	}
 }
 
-/* ---- checksums
- * ----------------------------------------------------------------------------------------- */
+/* ---- checksums ------------------------------------------------------------------------------- */
 
 static void a_changed_message_is_reported_and_dropped(void **state)
 {
@@ -394,8 +390,7 @@ static void a_damaged_ring_is_told_and_can_be_emptied(void **state)
 	drop_ring(ring);
 }
 
-/* ---- streams
- * -------------------------------------------------------------------------------------------- */
+/* ---- streams --------------------------------------------------------------------------------- */
 
 static void a_stream_keeps_bytes_and_no_boundaries(void **state)
 {
@@ -469,8 +464,7 @@ static void a_stream_is_written_and_read_in_place(void **state)
 	drop_ring(ring);
 }
 
-/* ---- creation
- * -------------------------------------------------------------------------------------------- */
+/* ---- creation -------------------------------------------------------------------------------- */
 
 static void what_makes_no_sense_is_refused(void **state)
 {

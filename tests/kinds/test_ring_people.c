@@ -4,8 +4,7 @@
 
 #include "kinds/ring_test.h"
 
-/* ---- roles
- * ------------------------------------------------------------------------------------------- */
+/* ---- roles ----------------------------------------------------------------------------------- */
 
 struct flags {
 	u32 ready, go, answer;
@@ -164,8 +163,7 @@ static void a_role_outlives_its_thread(void **state)
 	drop_ring(other);
 }
 
-/* ---- deaths
- * -------------------------------------------------------------------------------------------- */
+/* ---- deaths ---------------------------------------------------------------------------------- */
 
 static void reserves_and_writes(struct ipk_ring *ring)
 {
@@ -314,8 +312,68 @@ static void a_dead_one_of_many_holds_up_nobody(void **state)
 	drop_ring(ring);
 }
 
-/* ---- waiting
- * -------------------------------------------------------------------------------------------- */
+static void uses_and_dies(struct ipk_ring *ring)
+{
+	must(push_u64(ring, 7) == -EAGAIN);
+}
+
+static void a_sweep_takes_no_reservation_away(void **state)
+{
+	struct ipk_ring *ring =
+		make_ring(&(struct ipk_ring_options){.type = "u64", .cap = 64, .many = true});
+	struct ipk_ring_room room;
+	pid_t pid;
+
+	(void)state;
+	assert_int_equal(ipk_ring_reserve(ring, 8, &room, IPK_NOWAIT), 0);
+	assert_int_equal(push_u64(ring, 6), -EBUSY);
+	die_in(uses_and_dies);
+	assert_int_equal(ipk_segment_sweep(ring_handle(ring)->obj.seg), 1);
+	pid = fork();
+	if (pid == 0) {
+		must(push_u64(child_ring(), 8) == -EAGAIN);
+		_exit(0);
+	}
+	assert_ended_well(join_child(pid));
+	*(u64 *)room.data = 5;
+	assert_int_equal(ipk_ring_commit(ring, &room, 8), 0);
+	assert_int_equal(ipk_ring_commit(ring, &room, 8), -EINVAL);
+	assert_int_equal(pop_u64(ring), 5);
+	assert_int_equal(pop_u64(ring), -EAGAIN);
+	drop_ring(ring);
+}
+
+static void what_is_not_reserved_any_more_is_not_committed(void **state)
+{
+	struct ipk_ring *ring = make_plain("bytes", 0);
+	struct ipk_ring_room room, stale;
+	struct ipk_ring_message m;
+	pid_t pid;
+
+	(void)state;
+	assert_int_equal(push_text(ring, "one"), 0);
+	assert_int_equal(ipk_ring_peek(ring, &m, IPK_NOWAIT), 0);
+	assert_int_equal(ipk_ring_reserve(ring, 100, &room, IPK_NOWAIT), 0);
+	pid = fork();
+	if (pid == 0) {
+		must(ipk_ring_commit(ring, &room, 100) == -EINVAL);
+		must(ipk_ring_release(ring, &m) == -EINVAL);
+		_exit(0);
+	}
+	assert_ended_well(join_child(pid));
+	stale = room;
+	memcpy(room.data, "two", 3);
+	assert_int_equal(ipk_ring_commit(ring, &room, 3), 0);
+	assert_int_equal(ipk_ring_commit(ring, &stale, 3), -EINVAL);
+	assert_pops(ring, "one");
+	assert_pops(ring, "two");
+	assert_int_equal(ipk_ring_reserve(ring, 100, &room, IPK_NOWAIT), 0);
+	ipk_ring_leave(ring, IPK_RING_PRODUCER);
+	assert_int_equal(ipk_ring_commit(ring, &room, 3), -EINVAL);
+	drop_ring(ring);
+}
+
+/* ---- waiting --------------------------------------------------------------------------------- */
 
 static void a_deadline_ends_the_wait(void **state)
 {
@@ -445,8 +503,7 @@ static void removal_wakes_who_waits(void **state)
 	munmap(answer, sizeof(*answer));
 }
 
-/* ---- the end
- * ---------------------------------------------------------------------------------------------- */
+/* ---- the end --------------------------------------------------------------------------------- */
 
 static void a_shut_ring_gives_what_it_has_and_then_the_end(void **state)
 {
@@ -600,6 +657,8 @@ int main(void)
 		T(a_message_that_was_pushed_before_its_tail_counts),
 		T(what_was_looked_at_is_delivered_again_marked),
 		T(a_dead_one_of_many_holds_up_nobody),
+		T(a_sweep_takes_no_reservation_away),
+		T(what_is_not_reserved_any_more_is_not_committed),
 		T(a_deadline_ends_the_wait),
 		T(who_waits_is_woken),
 		T(a_full_ring_makes_its_producer_wait),
