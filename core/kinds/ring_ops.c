@@ -43,23 +43,34 @@ static bool word_is(const struct ipk_new *n, enum param i, const char *word)
 	       memcmp(n->param[i].text, word, n->param[i].len) == 0;
 }
 
-static u64 layout(const struct ipk_new *n, struct ipk_ring_body *ret_body)
+u64 ipk_ring_plan(const u64 *opts, u32 size, struct ipk_ring_body *ret_body)
 {
-	u64 cap = n->param[CAP].u64, most = n->param[MAX_MESSAGE].u64, size = n->type->size;
-	u32 flags = 0;
+	u64 cap = opts[CAP];
+	u32 flags = opts[PRODUCERS] ? IPK_RING_MANY : 0;
 
-	if (word_is(n, PRODUCERS, "many"))
-		flags |= IPK_RING_MANY;
-	if (n->param[STREAM].set)
+	if (opts[STREAM])
 		return ipk_ring_layout(cap, 0, 0, flags | IPK_RING_STREAM, ret_body);
-	if (!word_is(n, CHECKSUM, "xxh3"))
-		return ipk_ring_layout(cap, (u32)size, most, flags, ret_body);
+	if (!opts[CHECKSUM])
+		return ipk_ring_layout(cap, size, opts[MAX_MESSAGE], flags, ret_body);
 	flags |= IPK_RING_SUM;
 	if (!size)
-		return ipk_ring_layout(cap, 0, most, flags, ret_body);
-	if (cap < size + 16)
-		cap = size + 16;
+		return ipk_ring_layout(cap, 0, opts[MAX_MESSAGE], flags, ret_body);
+	if (cap < (u64)size + 16)
+		cap = (u64)size + 16;
 	return ipk_ring_layout(cap, 0, size, flags | IPK_RING_FIXED, ret_body);
+}
+
+static u64 layout(const struct ipk_new *n, struct ipk_ring_body *ret_body)
+{
+	const u64 opts[] = {
+		[CAP] = n->param[CAP].u64,
+		[MAX_MESSAGE] = n->param[MAX_MESSAGE].u64,
+		[PRODUCERS] = word_is(n, PRODUCERS, "many"),
+		[STREAM] = n->param[STREAM].set,
+		[CHECKSUM] = word_is(n, CHECKSUM, "xxh3"),
+	};
+
+	return ipk_ring_plan(opts, n->type->size, ret_body);
 }
 
 static int ring_size(const struct ipk_new *n, uint64_t *ret_size, struct ipk_error *err)
@@ -298,6 +309,73 @@ const struct ipk_op ipk_ring_ops[] = {
 	{.name = NULL},
 };
 
+/* ---- how it is measured ------------------------------------------------------------------------ */
+
+static struct ipk_ring *ring_of(void *handle)
+{
+	return &((struct ipk_ring_handle *)handle)->pub;
+}
+
+static int bench_rounds(void *handle, uint64_t n)
+{
+	struct ipk_ring *ring = ring_of(handle);
+	u64 val[8] = {0};
+	size_t size = ((struct ipk_ring_handle *)handle)->g.unit;
+	int r = 0;
+
+	if (size > sizeof(val))
+		return -EMSGSIZE;
+	while (n-- && !r) {
+		r = ipk_ring_push(ring, val, size, IPK_NOWAIT);
+		if (!r)
+			r = ipk_ring_pop(ring, val, sizeof(val), NULL, IPK_NOWAIT);
+	}
+	return r;
+}
+
+static int bench_send(void *handle, const void *data, size_t len, int64_t deadline)
+{
+	return ipk_ring_push(ring_of(handle), data, len, deadline);
+}
+
+static int bench_recv(void *handle, void *buf, size_t size, int64_t deadline)
+{
+	return ipk_ring_pop(ring_of(handle), buf, size, NULL, deadline);
+}
+
+static int bench_send_many(void *handle, const void *data, size_t len, unsigned n, int64_t deadline)
+{
+	struct iovec values[BATCH];
+
+	if (len % 8 == 0)
+		return ipk_ring_push_array(ring_of(handle), data, n, deadline);
+	n = n < BATCH ? n : BATCH;
+	for (unsigned i = 0; i < n; i++)
+		values[i] = (struct iovec){(u8 *)data + i * ipk_align_up(len, 8), len};
+	return ipk_ring_push_many(ring_of(handle), values, n, deadline);
+}
+
+static int bench_recv_many(void *handle, void *buf, size_t len, unsigned n, int64_t deadline)
+{
+	struct ipk_ring_message items[BATCH];
+
+	if (len % 8 == 0)
+		return ipk_ring_pop_array(ring_of(handle), buf, n, deadline);
+	n = n < BATCH ? n : BATCH;
+	return ipk_ring_pop_many(ring_of(handle), buf, n * ipk_align_up(len, 8), items, n,
+				 deadline);
+}
+
+static const struct ipk_bench bench = {
+	.round = "push + pop",
+	.rounds = bench_rounds,
+	.elements = true,
+	.send = bench_send,
+	.recv = bench_recv,
+	.send_many = bench_send_many,
+	.recv_many = bench_recv_many,
+};
+
 /* ---- the descriptor -------------------------------------------------------------------------- */
 
 const struct ipk_kind ipk_kind_ring = {
@@ -341,4 +419,6 @@ const struct ipk_kind ipk_kind_ring = {
 	.item = ipk_ring_item,
 	.holders = ipk_ring_holders,
 	.check = ipk_ring_check,
+	.repair = ipk_ring_repair,
+	.bench = &bench,
 };

@@ -15,6 +15,10 @@ int ipk_ring_item(const struct ipk_object_view *o, const char *key, size_t len, 
 		  void *arg);
 int ipk_ring_holders(const struct ipk_object_view *o, ipk_holder_fn *fn, void *arg);
 int ipk_ring_check(const struct ipk_object_view *o, struct ipk_checker *c);
+int ipk_ring_repair(const struct ipk_object_view *o, struct ipk_repairer *r);
+
+/* As ipk_ring_layout(), from the options of creation as an object's opts[] has them. */
+u64 ipk_ring_plan(const u64 *opts, u32 size, struct ipk_ring_body *ret_body);
 
 /* A ring that is being looked at. What lies in [head, tail) was there when tail was read. */
 struct ipk_ring_view {
