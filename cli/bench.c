@@ -143,7 +143,7 @@ static void plan_throughput(struct plan *p, unsigned most)
 		row.producers = row.consumers = 1;
 		plan_sizes(p, row, small);
 		row.batch = 1;
-		for (unsigned n = 2; n <= most; n *= 2) {
+		for (unsigned n = 2; n <= most && !(*k)->bench->single; n *= 2) {
 			row.producers = row.consumers = n;
 			plan_sizes(p, row, small);
 		}

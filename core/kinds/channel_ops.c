@@ -245,6 +245,38 @@ static void channel_detach(void *handle)
 	ipk_channel_close(handle);
 }
 
+static int bench_rounds(void *handle, uint64_t n)
+{
+	u64 val = 0;
+	int r = 0;
+
+	while (n-- && !r) {
+		r = ipk_channel_send(handle, &val, sizeof(val), IPK_NOWAIT);
+		if (!r)
+			r = ipk_channel_recv(handle, &val, sizeof(val), NULL, IPK_NOWAIT);
+	}
+	return r;
+}
+
+static int bench_send(void *handle, const void *data, size_t len, int64_t deadline)
+{
+	return ipk_channel_send(handle, data, len, deadline);
+}
+
+static int bench_recv(void *handle, void *buf, size_t size, int64_t deadline)
+{
+	return ipk_channel_recv(handle, buf, size, NULL, deadline);
+}
+
+static const struct ipk_bench bench = {
+	.round = "send + recv",
+	.rounds = bench_rounds,
+	.elements = true,
+	.capacity = true,
+	.send = bench_send,
+	.recv = bench_recv,
+};
+
 const struct ipk_kind ipk_kind_channel = {
 	.id = 18,
 	.version = 1,
@@ -284,4 +316,5 @@ const struct ipk_kind ipk_kind_channel = {
 	.item = ipk_channel_item,
 	.holders = ipk_channel_holders,
 	.check = ipk_channel_check,
+	.bench = &bench,
 };

@@ -206,6 +206,22 @@ const struct ipk_op ipk_once_ops[] = {
 	{.name = NULL},
 };
 
+static int bench_rounds(void *handle, uint64_t n)
+{
+	int r = 0;
+
+	while (n-- && !r) {
+		r = ipk_once_begin(handle, IPK_NOWAIT);
+		if (r >= 0)
+			r = ipk_once_done(handle);
+		if (!r)
+			r = ipk_once_reset(handle);
+	}
+	return r;
+}
+
+static const struct ipk_bench bench = {.round = "begin + done + reset", .rounds = bench_rounds};
+
 const struct ipk_kind ipk_kind_once = {
 	.id = 9,
 	.version = 1,
@@ -236,4 +252,5 @@ const struct ipk_kind ipk_kind_once = {
 	.holders = once_holders,
 	.check = once_check,
 	.repair = once_repair,
+	.bench = &bench,
 };

@@ -370,6 +370,7 @@ static const struct ipk_bench bench = {
 	.round = "push + pop",
 	.rounds = bench_rounds,
 	.elements = true,
+	.single = true,
 	.send = bench_send,
 	.recv = bench_recv,
 	.send_many = bench_send_many,

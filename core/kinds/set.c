@@ -110,6 +110,26 @@ static int set_stats(const struct ipk_object_view *o, struct ipk_visitor *v)
 	return ipk_map_stats(o, stat_names, v);
 }
 
+#define BENCH_VALUES 1024u
+
+static int bench_rounds(void *handle, uint64_t n)
+{
+	u64 val = BENCH_VALUES;
+	int r = 0;
+
+	while (ipk_set_count(handle) < BENCH_VALUES && val-- && !r) {
+		r = ipk_set_add(handle, &val, sizeof(val), IPK_FOREVER);
+		r = r < 0 ? r : 0;
+	}
+	while (n-- && r >= 0) {
+		val = n % BENCH_VALUES;
+		r = ipk_set_has(handle, &val, sizeof(val));
+	}
+	return r < 0 ? r : 0;
+}
+
+static const struct ipk_bench bench = {.round = "has", .rounds = bench_rounds, .elements = true};
+
 const struct ipk_kind ipk_kind_set = {
 	.id = 12,
 	.version = 1,
@@ -148,4 +168,5 @@ const struct ipk_kind ipk_kind_set = {
 	.holders = ipk_map_holders,
 	.check = ipk_map_check,
 	.repair = ipk_map_repair,
+	.bench = &bench,
 };

@@ -186,6 +186,7 @@ struct ipk_bench {
 	bool signal; /* send and recv carry no bytes */
 	bool elements; /* --type is the payload's */
 	bool capacity; /* --cap is how many values fit */
+	bool single; /* one process at each end */
 	int (*send)(void *handle, const void *data, size_t len, int64_t deadline);
 	int (*recv)(void *handle, void *buf, size_t size, int64_t deadline);
 	/* up to n values of len bytes, side by side at multiples of 8; how many. May be NULL */
