@@ -247,8 +247,13 @@ static int open_input(struct cli_tool *t, const struct ipk_op *op, char **word, 
 /* Runs CMD while what was taken is held by a descriptor that it inherits. */
 static int hold(struct cli_tool *t, const struct ipk_op *op, struct ipk_call *call)
 {
+	char index[24];
 	int status, r;
 
+	if (t->ob->kind->flags & IPK_KIND_INDEXED) {
+		snprintf(index, sizeof(index), "%llu", (unsigned long long)call->hold_index);
+		setenv("IPK_INDEX", index, 1);
+	}
 	if (call->hold_fd >= 0)
 		fcntl(call->hold_fd, F_SETFD, 0);
 	status = cli_run_command(t->c, t->c->tail, NULL, 0);

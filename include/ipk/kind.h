@@ -117,6 +117,7 @@ struct ipk_call {
 	int hold_fd; /* out, with hold: the holder's descriptor, which CMD inherits; closing it lets go */
 	const struct ipk_choice *choice; /* MANY: all objects, handle's the first; NULL: that alone */
 	unsigned nchoices;
+	uint64_t hold_index; /* out, with hold: which one of INDEXED kinds; CMD finds it in $IPK_INDEX */
 	bool idle; /* out, with hold: all is well, and CMD is not to be run */
 	uint64_t done; /* out: how many items took effect */
 	struct ipk_error err;

@@ -4,6 +4,7 @@
 #include "ipk/future.h"
 #include "ipk/mutex.h"
 #include "ipk/once.h"
+#include "ipk/pool.h"
 #include "ipk/queue.h"
 #include "ipk/rwlock.h"
 #include "ipk/semaphore.h"
@@ -140,6 +141,18 @@ static int begin_done(void *once, unsigned from, unsigned to)
 	return r > 0 ? 1 : r;
 }
 
+static int pool_acquire_release(void *pool, unsigned from, unsigned to)
+{
+	static uint64_t index;
+	int r = 0;
+
+	if (from == 0 && to > 0)
+		r = ipk_pool_acquire(pool, IPK_NOWAIT, &index);
+	if (r == 0 && to > 1)
+		r = ipk_pool_release(pool, index);
+	return r;
+}
+
 static int wait_leave(void *barrier, unsigned from, unsigned to)
 {
 	int r = 0;
@@ -269,6 +282,7 @@ const struct calls calls[] = {
 	{"rwlock", "lock_shared() unlock()", 2, read_unlock, 2, 0},
 	{"rwlock", "lock() unlock()", 2, write_unlock, 0, -EOWNERDEAD},
 	{"once", "begin() done()", 2, begin_done, 1, 0},
+	{"pool", "acquire() release()", 2, pool_acquire_release, 2, 0},
 	{"barrier", "wait() leave()", 2, wait_leave, 0, -EOWNERDEAD},
 	{"ring", "push() push()", 2, push_twice, 0, 0},
 	{"ring", "pop() pop()", 2, pop_twice, 0, 0},

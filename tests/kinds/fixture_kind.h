@@ -44,7 +44,8 @@ static inline int verb_next(struct ipk_call *call, struct ipk_item *item, int ma
 static inline int verb_emit(struct ipk_call *call, const struct ipk_item *item)
 {
 	struct verb *v = call->tool;
-	int r = ipk_value_print(v->type, item->data, item->len, 0, &v->out);
+	int r = item->text ? ipk_buf_add(&v->out, item->data, item->len)
+			   : ipk_value_print(v->type, item->data, item->len, 0, &v->out);
 
 	return r < 0 ? r : ipk_buf_str(&v->out, "\n");
 }

@@ -7,6 +7,7 @@
 #include "kinds/map.h"
 #include "kinds/mutex.h"
 #include "kinds/once.h"
+#include "kinds/pool.h"
 #include "kinds/rwlock.h"
 #include "kinds/queue.h"
 #include "kinds/semaphore.h"
@@ -221,6 +222,11 @@ DAMAGE(rw_place, *(u64 *)(void *)(rw_body(b) + 1) |= 99)
 DAMAGE(once_both, *(u64 *)body_in(b, "once") = IPK_ONCE_DONE | IPK_ONCE_DIED)
 DAMAGE(once_runner, *(u64 *)body_in(b, "once") |= 99)
 
+DAMAGE(pool_cap, ((struct ipk_pool_body *)body_in(b, "pool"))->cap = 1u << 20)
+DAMAGE(pool_size, ((struct ipk_pool_body *)body_in(b, "pool"))->size = 0)
+/* Of an object that is free: values are kept. */
+DAMAGE(pool_owner, ((u64 *)body_in(b, "pool"))[16 + 60] |= 77)
+
 #define D(name)                                                                                    \
 	{                                                                                          \
 #name, name, NULL                                                                  \
@@ -308,6 +314,9 @@ static const struct damage damages[] = {
 	D(rw_high),
 	D(rw_place),
 	D(once_both),
+	D(pool_cap),
+	D(pool_size),
+	D(pool_owner),
 	{"once_runner", once_runner, "once"},
 	{"latch_left", latch_left, "latch"},
 	{"barrier_place", barrier_place, "barrier"},
