@@ -202,7 +202,7 @@ struct program {
 static struct program start(const char *path)
 {
 	int to[2], from[2];
-	pid_t pid;
+	pid_t pid = -1;
 
 	if (pipe(to) < 0 || pipe(from) < 0 || (pid = fork()) < 0)
 		fail("fork", -errno);
@@ -221,7 +221,7 @@ static struct program start(const char *path)
 
 static double ask(struct program *p, unsigned char work)
 {
-	double ns;
+	double ns = 0;
 
 	if (write(p->in, &work, 1) != 1 || read(p->out, &ns, sizeof(ns)) != sizeof(ns))
 		fail("a worker is gone", -EPIPE);

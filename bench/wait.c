@@ -77,7 +77,7 @@ static void await(_Atomic uint32_t *w, uint32_t val)
 static struct ipk_queue *open_queue(struct ipk_segment *seg, const char *name)
 {
 	struct ipk_error err = {0};
-	struct ipk_queue *q;
+	struct ipk_queue *q = NULL;
 	int r = ipk_queue_create(seg, name, "u64", 64, &err);
 
 	if (r == 0)
@@ -201,7 +201,7 @@ int main(int argc, char **argv)
 	struct words *w = mmap(NULL, sizeof(*w), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
 			       -1, 0);
 	struct ipk_error err = {0};
-	struct ipk_segment *seg;
+	struct ipk_segment *seg = NULL;
 	struct ipk_queue *there, *back, *full;
 	int fd, r;
 

@@ -71,7 +71,7 @@ struct kept {
 /* Moves the sound ones together. */
 static int mend_records(struct fix *f, struct kept *k)
 {
-	u64 from = f->b->head, to = f->b->head, len, *word;
+	u64 from = f->b->head, to = from, len, *word;
 	u8 *copy = malloc(f->g.most ? f->g.most : 1);
 
 	if (!copy)

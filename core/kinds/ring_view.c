@@ -145,7 +145,7 @@ int ipk_ring_stats(const struct ipk_object_view *o, struct ipk_visitor *v)
 
 int ipk_ring_holders(const struct ipk_object_view *o, ipk_holder_fn *fn, void *arg)
 {
-	struct ipk_ring_body body;
+	struct ipk_ring_body body = {0};
 	int r = o->body_size < sizeof(body) ? -EBADMSG : 0;
 
 	if (r == 0)

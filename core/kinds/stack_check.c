@@ -11,13 +11,13 @@
 #define FINDINGS_MAX 20u /* of one kind: more of them say nothing new */
 
 struct pass {
-	struct ipk_stack_view sv;
 	struct ipk_checker *c;
 	u64 top;
 	u32 *order;
 	u8 *state; /* of each slot: enum */
 	u64 leased;
 	u32 twice, beyond, stray, owned, values;
+	struct ipk_stack_view sv;
 };
 
 enum { UNSEEN, ON_STACK, FREE, LEASED };

@@ -13,11 +13,11 @@ struct fix {
 	struct ipk_checker checker; /* first */
 	const struct ipk_object_view *o;
 	struct ipk_repairer *r;
-	struct ipk_stack_view sv; /* geometry */
 	struct ipk_stack_body *b;
 	u32 *order; /* in the copy */
 	u8 *state;  /* of each slot: flags */
 	u64 findings, lost, back;
+	struct ipk_stack_view sv; /* geometry */
 };
 
 #define HAS 1u   /* holds a value */

@@ -175,16 +175,18 @@ static void the_verbs_do_it(void **state)
 {
 	struct ipk_once *once = make();
 	bool idle = true;
+	int fd;
 
 	(void)state;
 	assert_int_equal(run("lock", false, NULL), -EINVAL);
 	assert_int_equal(run("lock", true, &idle), 0);
 	assert_false(idle);
 	assert_int_equal(run("wait", false, NULL), -EAGAIN);
-	assert_int_equal(ipk_once_begin(once, IPK_FOREVER), 2);
+	assert_int_equal(ipk_once_hold(once, IPK_NOWAIT, &fd), 2);
 	assert_int_equal(run("lock", true, NULL), -EAGAIN);
 	assert_int_equal(run("reset", false, NULL), -EBUSY);
-	assert_int_equal(ipk_once_done(once), 0);
+	assert_int_equal(ipk_once_let_go(once, true), 0);
+	close(fd);
 	assert_int_equal(run("lock", true, &idle), 0);
 	assert_true(idle);
 	assert_int_equal(run("wait", false, NULL), 0);

@@ -204,7 +204,7 @@ static void saved_bytes_of_another_segment_are_not_used(void **state)
 
 static void saved_bytes_that_are_damaged_are_not_used(void **state)
 {
-	u8 *bytes = damaged(), *repaired, byte;
+	u8 *bytes = damaged(), *repaired, byte = 0;
 	struct ipk_error err;
 	char path[256];
 	u64 len;
