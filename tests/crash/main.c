@@ -131,7 +131,7 @@ static void check_pairs(struct job *j, const struct image *image, const struct t
 	struct expected *e = calloc(1, sizeof(*e));
 
 	expect(j->w, &j->start, j->t, u, j->trials, 0, e);
-	for (unsigned i = 0; i < 400; i = whole ? i + 1 : 3 * i + 1) {
+	for (unsigned i = 0; i < 400; i = whole ? i + 1 : (at_first ? 3 : 7) * i + 1) {
 		struct known known = {.tk_min = image->done ? j->t->inputs : 0,
 				      .ul_min = u->inputs};
 		struct answer second = {0};
@@ -191,7 +191,7 @@ static void report(struct job *j, const struct images *all, double start)
 
 static void check_images(struct job *j, const struct images *all)
 {
-	size_t step = whole ? 1 : all->n / (at_first ? 12 : 5) + 1;
+	size_t step = whole ? 1 : all->n / (at_first ? 12 : 3) + 1;
 
 	for (size_t i = 0; i < all->n && !enough(j); i += step) {
 		char what[80];
@@ -225,7 +225,7 @@ static void run_job(struct job *j)
 	}
 	if (!recoverers)
 		check_images(j, &all);
-	step = whole ? 1 : all.n / 2 + 1;
+	step = whole ? 1 : at_first ? all.n / 2 + 1 : all.n;
 	for (size_t i = step / 2; i < all.n && !enough(j); i += step)
 		check_recovery(j, &all.v[i]);
 	for (unsigned u = 0; u < j->ntrials && !recoverers; u++) {
