@@ -8,9 +8,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "bench.h"
 #include "ipk/array.h"
 
 #define CAP 4096 /* of 8 bytes: in the first cache */
@@ -25,14 +25,6 @@ static struct ipk_array *array, *wide;
 static uint64_t *raw, *view;
 static struct wide *raw_wide;
 static volatile uint64_t sink;
-
-static double now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (double)ts.tv_sec + 1e-9 * (double)ts.tv_nsec;
-}
 
 /* Keeps the compiler from turning a loop of loads into vectors, for all alike. */
 static inline void one(void *p)
@@ -129,10 +121,10 @@ static double best(void (*fn)(void))
 	double least = 1e9;
 
 	for (int i = 0; i < ROUNDS; i++) {
-		double start = now(), t;
+		double start = now_s(), t;
 
 		fn();
-		t = (now() - start) * 1e9 / (double)accesses;
+		t = (now_s() - start) * 1e9 / (double)accesses;
 		least = t < least ? t : least;
 	}
 	return least;

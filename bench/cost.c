@@ -8,14 +8,13 @@
  */
 #include <errno.h>
 #include <libgen.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "bench.h"
 #include "ipk/map.h"
 #include "ipk/queue.h"
 
@@ -25,29 +24,6 @@
 
 static struct ipk_queue *queue;
 static struct ipk_map *map, *wide;
-
-static double now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (double)ts.tv_sec * 1e9 + (double)ts.tv_nsec;
-}
-
-static void pin(int cpu)
-{
-	cpu_set_t set;
-
-	CPU_ZERO(&set);
-	CPU_SET(cpu, &set);
-	sched_setaffinity(0, sizeof(set), &set);
-}
-
-static void fail(const char *what, int r)
-{
-	fprintf(stderr, "bench_cost: %s: %s\n", what, ipk_strerror(r));
-	exit(1);
-}
 
 /* ---- what is done ------------------------------------------------------------------------------ */
 

@@ -9,14 +9,12 @@
  *	bench_queue [ROUNDS]
  */
 #include <errno.h>
-#include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #if __has_include(<ck_ring.h>)
@@ -24,6 +22,7 @@
 #define HAVE_CK 1
 #endif
 
+#include "bench.h"
 #include "ipk/queue.h"
 
 #define CAP 1024
@@ -114,29 +113,6 @@ static inline int ck_pop(struct ck *c, uint64_t *ret_val)
 #endif
 
 /* ---- measuring ---------------------------------------------------------------------------------- */
-
-static double now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (double)ts.tv_sec * 1e9 + (double)ts.tv_nsec;
-}
-
-static void pin(int cpu)
-{
-	cpu_set_t set;
-
-	CPU_ZERO(&set);
-	CPU_SET(cpu, &set);
-	sched_setaffinity(0, sizeof(set), &set);
-}
-
-static void fail(const char *what, int r)
-{
-	fprintf(stderr, "bench_queue: %s: %s\n", what, ipk_strerror(r));
-	exit(1);
-}
 
 /* What one thread does with a queue: batch times push, batch times pop; or one of both for ever. */
 struct loops {

@@ -10,7 +10,6 @@
  *
  * On a busy machine: chrt -f 5 bench_ring, it takes some seconds.
  */
-#include <sched.h>
 #include <stdalign.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -19,9 +18,9 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "bench.h"
 #include "ipk/ring.h"
 #include "ring_boost.h"
 
@@ -29,29 +28,6 @@
 #define ROUNDS_MAX 1000
 
 static unsigned rounds = 101;
-
-static double now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (double)ts.tv_sec * 1e9 + (double)ts.tv_nsec;
-}
-
-static void pin(int cpu)
-{
-	cpu_set_t set;
-
-	CPU_ZERO(&set);
-	CPU_SET(cpu, &set);
-	sched_setaffinity(0, sizeof(set), &set);
-}
-
-static void fail(const char *what, int r)
-{
-	fprintf(stderr, "bench_ring: %s: %s\n", what, ipk_strerror(r));
-	exit(1);
-}
 
 static void *shared(size_t size)
 {

@@ -11,9 +11,9 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "bench.h"
 #include "ipk/rwlock.h"
 
 #define ROUNDS 20
@@ -28,14 +28,6 @@ struct peers {
 static struct peers *peers;
 static struct ipk_segment *seg;
 static struct ipk_rwlock *ours;
-
-static double now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (double)ts.tv_sec + 1e-9 * (double)ts.tv_nsec;
-}
 
 static void read_peer(void)
 {
@@ -69,11 +61,11 @@ static void write_ours(void)
 
 static double loop(void (*fn)(void), uint64_t n)
 {
-	double start = now();
+	double start = now_s();
 
 	for (uint64_t i = 0; i < n; i++)
 		fn();
-	return (now() - start) * 1e9 / (double)n;
+	return (now_s() - start) * 1e9 / (double)n;
 }
 
 /* One process alone: the best of many short rounds. */
@@ -98,7 +90,7 @@ static int reopen(void)
 /* Two processes at once, nanoseconds of one pair while both run. */
 static double together(void (*fn)(void))
 {
-	double start = now();
+	double start = now_s();
 	pid_t pid[2];
 
 	for (int i = 0; i < 2; i++) {
@@ -113,7 +105,7 @@ static double together(void (*fn)(void))
 	for (int i = 0; i < 2; i++)
 		if (pid[i] > 0)
 			waitpid(pid[i], NULL, 0);
-	return (now() - start) * 1e9 / (double)(pairs * 4) / 2;
+	return (now_s() - start) * 1e9 / (double)(pairs * 4) / 2;
 }
 
 static int make_peers(void)

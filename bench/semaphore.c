@@ -12,9 +12,9 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "bench.h"
 #include "ipk/semaphore.h"
 
 #define ROUNDS 30
@@ -30,14 +30,6 @@ struct peers {
 static struct peers *peers;
 static struct ipk_segment *seg;
 static struct ipk_semaphore *ours, *many, *ping, *pong;
-
-static double now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (double)ts.tv_sec + 1e-9 * (double)ts.tv_nsec;
-}
 
 static void pair_sem(void)
 {
@@ -65,11 +57,11 @@ static void pair_many(void)
 
 static double loop(void (*fn)(void), uint64_t n)
 {
-	double start = now();
+	double start = now_s();
 
 	for (uint64_t i = 0; i < n; i++)
 		fn();
-	return (now() - start) * 1e9 / (double)n;
+	return (now_s() - start) * 1e9 / (double)n;
 }
 
 /* One process alone: the best of many short rounds. */
@@ -97,7 +89,7 @@ static int reopen(void)
 /* Two processes at once, nanoseconds of one pair while both run. */
 static double together(void (*fn)(void))
 {
-	double start = now();
+	double start = now_s();
 	pid_t pid[2];
 
 	for (int i = 0; i < 2; i++) {
@@ -112,7 +104,7 @@ static double together(void (*fn)(void))
 	for (int i = 0; i < 2; i++)
 		if (pid[i] > 0)
 			waitpid(pid[i], NULL, 0);
-	return (now() - start) * 1e9 / (double)pairs / 2;
+	return (now_s() - start) * 1e9 / (double)pairs / 2;
 }
 
 static void ping_sem(int mine)
@@ -140,11 +132,11 @@ static double there_and_back(void (*fn)(int mine), void (*first)(void))
 			fn(0);
 		_exit(0);
 	}
-	start = now();
+	start = now_s();
 	first();
 	for (int i = 0; i < WAKES; i++)
 		fn(1);
-	start = now() - start;
+	start = now_s() - start;
 	if (pid > 0)
 		waitpid(pid, NULL, 0);
 	return start * 1e6 / WAKES / 2;

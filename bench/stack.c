@@ -14,9 +14,9 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "bench.h"
 #include "ipk/stack.h"
 
 #define CAP 1024
@@ -122,14 +122,6 @@ struct peer {
 	double pair;         /* ns for one push and one pop by one thread */
 	double both[ROUNDS]; /* ns for such a pair, while another process does the same */
 };
-
-static double now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return 1e9 * (double)ts.tv_sec + (double)ts.tv_nsec;
-}
 
 static double pairs(const struct peer *p, uint64_t n)
 {

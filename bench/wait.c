@@ -9,7 +9,6 @@
  */
 #include <errno.h>
 #include <linux/futex.h>
-#include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,9 +16,9 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "bench.h"
 #include "ipk/queue.h"
 
 #define ROUNDS_MAX 100000
@@ -32,29 +31,6 @@ struct words {
 };
 
 static unsigned rounds = 4000;
-
-static double now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (double)ts.tv_sec * 1e9 + (double)ts.tv_nsec;
-}
-
-static void pin(int cpu)
-{
-	cpu_set_t set;
-
-	CPU_ZERO(&set);
-	CPU_SET(cpu, &set);
-	sched_setaffinity(0, sizeof(set), &set);
-}
-
-static void fail(const char *what, int r)
-{
-	fprintf(stderr, "bench_wait: %s: %s\n", what, ipk_strerror(r));
-	exit(1);
-}
 
 /* ---- the bare futex ---------------------------------------------------------------------------- */
 
