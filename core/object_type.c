@@ -66,6 +66,18 @@ int ipk_obj_type(struct ipk_obj *obj, const char *name, enum ipk_type_of of, u64
 	return r;
 }
 
+int ipk_text_size(const char *text, u32 *ret_size)
+{
+	struct ipk_type *type;
+	int r = text ? ipk_type_parse(text, strlen(text), &type, NULL) : -EBADMSG;
+
+	if (r < 0)
+		return r == -ENOMEM ? r : -EBADMSG;
+	*ret_size = type->size;
+	ipk_type_free(type);
+	return 0;
+}
+
 int ipk_object_new_typed(struct ipk_segment *seg, const char *name, const char *kind,
 			 const char *type, const char *key, u64 cap, struct ipk_error *err)
 {

@@ -19,6 +19,9 @@ enum ipk_type_of { IPK_TYPE_OF_VALUES, IPK_TYPE_OF_KEYS };
 int ipk_obj_type(struct ipk_obj *obj, const char *name, enum ipk_type_of of, u64 size,
 		 const char *claim, struct ipk_type **ret_type, struct ipk_error *err);
 
+/* Bytes of an element of the type that text says (0: variable). -EBADMSG: it says none; -ENOMEM. */
+int ipk_text_size(const char *text, u32 *ret_size);
+
 /* ipk_object_new() with the options that most kinds have. NULL and 0: the kind's default. */
 int ipk_object_new_typed(struct ipk_segment *seg, const char *name, const char *kind,
 			 const char *type, const char *key, u64 cap, struct ipk_error *err);

@@ -33,6 +33,14 @@ i64 ipk_now(void)
 	return ts.tv_sec * NSEC + ts.tv_nsec;
 }
 
+u64 ipk_now_real(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	return (u64)ts.tv_sec * NSEC + (u64)ts.tv_nsec;
+}
+
 static struct timespec *deadline_ts(i64 deadline, struct timespec *ts)
 {
 	if (deadline == INT64_MAX)

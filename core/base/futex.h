@@ -11,6 +11,7 @@
 #define IPK_FUTEX_MANY 128u /* words of one ipk_futex_waitv() */
 
 i64 ipk_now(void);
+u64 ipk_now_real(void); /* CLOCK_REALTIME, ns */
 
 /* One word to sleep on while it holds val; private: no other process wakes it. */
 struct ipk_futex_word {

@@ -3,6 +3,8 @@
 #include <stdlib.h>
 
 #include "kinds/array.h"
+#include "segment/view.h"
+#include "object_type.h"
 
 /* What a view reads at once. Its start is congruent with the segment's so that words stay whole. */
 #define CHUNK 65536u
@@ -70,23 +72,18 @@ static void array_detach(void *handle)
 static int measure(const struct ipk_object_view *o, struct ipk_array_geometry *ret_g)
 {
 	struct ipk_array_body body;
-	struct ipk_type *type;
-	bool same;
+	u32 size;
 	int r;
 
-	if (o->body_size < sizeof(body))
-		return -EBADMSG;
-	r = ipk_view_read(o->view, o->body, &body, sizeof(body));
+	r = ipk_view_body(o, &body, sizeof(body));
 	if (!r)
 		r = ipk_array_measure(&body, o->body, o->body_size, ret_g);
 	if (r < 0)
 		return r;
-	r = ipk_type_parse(o->type, strlen(o->type), &type, NULL);
+	r = ipk_text_size(o->type, &size);
 	if (r < 0)
-		return r == -ENOMEM ? r : -EBADMSG;
-	same = type->size == ret_g->size;
-	ipk_type_free(type);
-	return same ? 0 : -EBADMSG;
+		return r;
+	return size == ret_g->size ? 0 : -EBADMSG;
 }
 
 static int array_inspect(const struct ipk_object_view *o, uint64_t *ret_used, uint64_t *ret_cap)
@@ -271,16 +268,15 @@ static int array_repair(const struct ipk_object_view *o, struct ipk_repairer *r)
 {
 	struct ipk_array_body *b = r->at(r, o->body, sizeof(*b)), want;
 	struct ipk_array_geometry g;
-	struct ipk_type *type;
 	u64 bytes, *index;
+	u32 size;
 	int error = b ? measure(o, &g) : -EBADMSG;
 
 	if (error == -EBADMSG && b) {
-		error = ipk_type_parse(o->type, strlen(o->type), &type, NULL);
+		error = ipk_text_size(o->type, &size);
 		if (error < 0)
-			return error == -ENOMEM ? error : -EBADMSG;
-		bytes = ipk_array_layout(o->opts[0], type->size, &want);
-		ipk_type_free(type);
+			return error;
+		bytes = ipk_array_layout(o->opts[0], size, &want);
 		if (!bytes || bytes > o->body_size)
 			return -EBADMSG;
 		want.lock = b->lock;

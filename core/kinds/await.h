@@ -68,11 +68,33 @@ static inline int ipk_await_poll(struct ipk_obj *obj, int (*try)(void *arg), voi
 	return r;
 }
 
+/* -t bounds each wait, so each gets a deadline of its own. */
 static inline i64 ipk_call_deadline(const struct ipk_call *call)
 {
 	if (call->timeout < 0)
 		return IPK_FOREVER;
 	return call->timeout ? ipk_deadline(call->timeout) : IPK_NOWAIT;
+}
+
+/* What a verb says that puts values in or takes them out; state: "full", "empty". Returns r. */
+static inline int ipk_call_refused(struct ipk_call *call, int r, const char *state)
+{
+	switch (r) {
+	case -EAGAIN:
+		return ipk_error_set(&call->err, r, "%s", state);
+	case -ETIMEDOUT:
+		return ipk_error_set(&call->err, r, "timed out, %s", state);
+	case -EPIPE:
+		return ipk_error_set(&call->err, r, "closed");
+	case -EMSGSIZE:
+		return ipk_error_set(&call->err, r,
+				     "a value is longer than the segment's maximum of %llu bytes",
+				     (unsigned long long)call->seg->max);
+	case -ENOSPC:
+		return ipk_error_set(&call->err, r, "no room in the segment for the value");
+	default:
+		return r;
+	}
 }
 
 #endif

@@ -4,6 +4,7 @@
 
 #include "kinds/await.h"
 #include "kinds/barrier.h"
+#include "segment/view.h"
 
 static const struct ipk_arg params[] = {
 	{ .name = "cap",
@@ -72,9 +73,7 @@ static int read_all(const struct ipk_object_view *o, struct snapshot *ret)
 
 	ret->place = NULL;
 	ret->arrived = 0;
-	if (o->body_size < sizeof(ret->body))
-		return -EBADMSG;
-	r = ipk_view_read(o->view, o->body, &ret->body, sizeof(ret->body));
+	r = ipk_view_body(o, &ret->body, sizeof(ret->body));
 	if (r < 0)
 		return r;
 	parties = ret->body.parties;

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "kinds/channel.h"
+#include "segment/view.h"
 
 #define TRIES 100 /* looks at what changes under them */
 
@@ -14,9 +15,7 @@ int ipk_channel_look(const struct ipk_object_view *o, struct ipk_channel_body *r
 {
 	int r;
 
-	if (o->body_size < sizeof(*ret))
-		return -EBADMSG;
-	r = ipk_view_read(o->view, o->body, ret, sizeof(*ret));
+	r = ipk_view_body(o, ret, sizeof(*ret));
 	if (r < 0)
 		return r;
 	return ret->cap <= IPK_CHANNEL_CAP_MAX ? 0 : -EBADMSG;

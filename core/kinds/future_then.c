@@ -297,16 +297,6 @@ static int destroy_tx(struct ipk_tx *tx, void *arg)
 int ipk_future_destroy(struct ipk_obj *obj)
 {
 	struct ipk_future_body *b = ipk_future_body(obj);
-	struct ipk_self *me;
-	int r;
 
-	if (!b)
-		return -EBADMSG;
-	me = ipk_self(obj->seg, &r);
-	if (!me)
-		return r;
-	do
-		r = ipk_tx_run(me, destroy_tx, b, IPK_FOREVER, NULL);
-	while (r > 0);
-	return r;
+	return b ? ipk_tx_repeat(obj->seg, destroy_tx, b) : -EBADMSG;
 }

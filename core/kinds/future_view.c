@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "kinds/future.h"
+#include "segment/view.h"
 
 #define TRIES 100 /* looks at what changes under them */
 
@@ -13,9 +14,7 @@ static int read_body(const struct ipk_object_view *o, struct ipk_future_body *re
 {
 	int r;
 
-	if (o->body_size < sizeof(*ret))
-		return -EBADMSG;
-	r = ipk_view_read(o->view, o->body, ret, sizeof(*ret));
+	r = ipk_view_body(o, ret, sizeof(*ret));
 	if (r < 0)
 		return r;
 	return ipk_fut_state(ret->word) <= IPK_FUT_BROKEN ? 0 : -EBADMSG;

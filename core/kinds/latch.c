@@ -4,6 +4,7 @@
 
 #include "kinds/await.h"
 #include "kinds/latch.h"
+#include "segment/view.h"
 
 static bool count_ok(u64 count)
 {
@@ -197,9 +198,7 @@ static int read_body(const struct ipk_object_view *o, struct ipk_latch_body *ret
 {
 	int r;
 
-	if (o->body_size < sizeof(*ret))
-		return -EBADMSG;
-	r = ipk_view_read(o->view, o->body, ret, sizeof(*ret));
+	r = ipk_view_body(o, ret, sizeof(*ret));
 	if (r < 0)
 		return r;
 	return count_ok(ret->count) && (ret->word & IPK_LATCH_LEFT) <= ret->count ? 0 : -EBADMSG;

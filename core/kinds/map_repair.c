@@ -8,6 +8,7 @@
 
 #include "kinds/map.h"
 #include "type.h"
+#include "object_type.h"
 
 struct entry {
 	u64 hash, off, pos;
@@ -38,25 +39,13 @@ static u32 value_len(const struct ipk_map_entry *e)
 /* ---- constants ---------------------------------------------------------------------------------
  */
 
-static int size_of(const char *text, u32 *ret)
-{
-	struct ipk_type *type;
-	int r = text ? ipk_type_parse(text, strlen(text), &type, NULL) : -EBADMSG;
-
-	if (r < 0)
-		return r == -ENOMEM ? r : -EBADMSG;
-	*ret = (u32)type->size;
-	ipk_type_free(type);
-	return 0;
-}
-
 static int mend_constants(struct fix *f)
 {
 	u32 key, value = 0; /* a set has keys alone, of the element type */
-	int r = size_of(f->o->key_type ? f->o->key_type : f->o->type, &key);
+	int r = ipk_text_size(f->o->key_type ? f->o->key_type : f->o->type, &key);
 
 	if (r == 0 && f->o->key_type)
-		r = size_of(f->o->type, &value);
+		r = ipk_text_size(f->o->type, &value);
 	if (r < 0)
 		return r;
 	if (f->b->key_size != key || f->b->value_size != value) {

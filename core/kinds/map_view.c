@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Maps for tools: the descriptor, and reading without trust. */
 #include "kinds/map.h"
+#include "segment/view.h"
 
 const struct ipk_arg ipk_map_params[] = {
 	{.name = "cap",
@@ -67,9 +68,7 @@ static int read_body(const struct ipk_object_view *o, struct ipk_map_body *ret_b
 {
 	int r;
 
-	if (o->body_size < sizeof(*ret_b))
-		return -EBADMSG;
-	r = ipk_view_read(o->view, o->body, ret_b, sizeof(*ret_b));
+	r = ipk_view_body(o, ret_b, sizeof(*ret_b));
 	if (!r && !ipk_map_table_ok(ret_b->table))
 		r = -EBADMSG;
 	return r;

@@ -4,6 +4,7 @@
 
 #include "kinds/await.h"
 #include "kinds/mutex.h"
+#include "segment/view.h"
 
 static const struct ipk_arg params[] = {
 	{.name = "recursive", .type = IPK_ARG_FLAG, .help = "its holder may lock it again"},
@@ -51,9 +52,7 @@ static int read_word(const struct ipk_object_view *o, u64 *ret_word)
 	struct ipk_mutex_body body;
 	int r;
 
-	if (o->body_size < sizeof(body))
-		return -EBADMSG;
-	r = ipk_view_read(o->view, o->body, &body, sizeof(body));
+	r = ipk_view_body(o, &body, sizeof(body));
 	if (r < 0)
 		return r;
 	if (body.recursive > 1)

@@ -6,6 +6,8 @@
 #include "base/copy.h"
 #include "kinds/await.h"
 #include "kinds/pool.h"
+#include "segment/view.h"
+#include "object_type.h"
 
 static const struct ipk_arg params[] = {
 	{.name = "cap",
@@ -67,28 +69,23 @@ struct found {
 static int measure(const struct ipk_object_view *o, struct found *ret)
 {
 	struct ipk_pool_body body;
-	struct ipk_type *type;
-	bool same;
+	u32 size;
 	u64 bytes;
 	int r;
 
-	if (o->body_size < sizeof(body))
-		return -EBADMSG;
-	r = ipk_view_read(o->view, o->body, &body, sizeof(body));
+	r = ipk_view_body(o, &body, sizeof(body));
 	if (r < 0)
 		return r;
 	bytes = ipk_pool_bytes(body.cap, body.size);
 	if (!bytes || bytes > o->body_size)
 		return -EBADMSG;
-	r = ipk_type_parse(o->type, strlen(o->type), &type, NULL);
+	r = ipk_text_size(o->type, &size);
 	if (r < 0)
-		return r == -ENOMEM ? r : -EBADMSG;
-	same = type->size == body.size;
-	ipk_type_free(type);
+		return r;
 	ret->at = (struct ipk_cells_at){o->body + sizeof(body), body.cap, 8};
 	ret->data = o->body + ipk_pool_data(body.cap);
 	ret->size = body.size;
-	return same ? 0 : -EBADMSG;
+	return size == body.size ? 0 : -EBADMSG;
 }
 
 static int count(const struct ipk_object_view *o, struct found *ret, struct ipk_cells_count *ret_c)
@@ -244,23 +241,22 @@ static int pool_check(const struct ipk_object_view *o, struct ipk_checker *c)
 static int pool_repair(const struct ipk_object_view *o, struct ipk_repairer *r)
 {
 	struct ipk_pool_body *b = o->body_size < sizeof(*b) ? NULL : r->at(r, o->body, sizeof(*b));
-	struct ipk_type *type;
 	struct found f;
 	u64 bytes;
+	u32 size;
 	int error = b ? measure(o, &f) : -EBADMSG;
 
 	if (error == -EBADMSG && b) {
-		error = ipk_type_parse(o->type, strlen(o->type), &type, NULL);
+		error = ipk_text_size(o->type, &size);
 		if (error < 0)
-			return error == -ENOMEM ? error : -EBADMSG;
-		bytes = ipk_pool_bytes(o->opts[0], type->size);
+			return error;
+		bytes = ipk_pool_bytes(o->opts[0], size);
 		if (bytes && bytes <= o->body_size) {
 			b->cap = o->opts[0];
-			b->size = type->size;
+			b->size = size;
 			r->did(r, "it has %llu objects of %u bytes, as when it was made",
 			       (unsigned long long)b->cap, b->size);
 		}
-		ipk_type_free(type);
 		error = measure(o, &f);
 	}
 	return error < 0 ? error : ipk_cells_repair(o, &f.at, "objects", r);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Queues for tools: the descriptor and the verbs. Reading without trust is in queue_view.c. */
+#include "kinds/await.h"
 #include "kinds/queue.h"
 #include "kinds/queue_view.h"
 
@@ -57,35 +58,6 @@ static void queue_detach(void *handle)
 
 /* ---- verbs ------------------------------------------------------------------------------------ */
 
-/* -t bounds each wait, so each gets a deadline of its own. */
-static i64 wait_deadline(const struct ipk_call *call)
-{
-	if (call->timeout < 0)
-		return IPK_FOREVER;
-	return call->timeout == 0 ? IPK_NOWAIT : ipk_deadline(call->timeout);
-}
-
-static int refused(struct ipk_call *call, int r, const char *state)
-{
-	struct ipk_queue *q = call->handle;
-
-	switch (r) {
-	case -EAGAIN:
-		return ipk_error_set(&call->err, r, "%s", state);
-	case -ETIMEDOUT:
-		return ipk_error_set(&call->err, r, "timed out, %s", state);
-	case -EPIPE:
-		return ipk_error_set(&call->err, r, "closed");
-	case -EMSGSIZE:
-		return ipk_error_set(&call->err, r, "a value is longer than the segment's maximum of "
-				     "%llu bytes", (unsigned long long)q->obj.seg->max);
-	case -ENOSPC:
-		return ipk_error_set(&call->err, r, "no room in the segment for the value");
-	default:
-		return r;
-	}
-}
-
 static int run_push(struct ipk_call *call)
 {
 	struct ipk_queue *q = call->handle;
@@ -97,9 +69,9 @@ static int run_push(struct ipk_call *call)
 		for (i = 0; i < n; i++)
 			values[i] = (struct iovec){(void *)items[i].data, items[i].len};
 		for (i = 0; i < n; i += r) {
-			r = ipk_queue_push_many(q, values + i, (unsigned)(n - i), wait_deadline(call));
+			r = ipk_queue_push_many(q, values + i, (unsigned)(n - i), ipk_call_deadline(call));
 			if (r < 0)
-				return refused(call, r, "full");
+				return ipk_call_refused(call, r, "full");
 			call->done += (u64)r;
 		}
 	}
@@ -110,7 +82,7 @@ static int run_push(struct ipk_call *call)
 static int gather(struct ipk_call *call, struct ipk_queue_lease *leases, unsigned max)
 {
 	struct ipk_queue *q = call->handle;
-	int r = ipk_queue_lease(q, leases, wait_deadline(call));
+	int r = ipk_queue_lease(q, leases, ipk_call_deadline(call));
 	u64 bytes;
 	unsigned n;
 
@@ -164,7 +136,7 @@ static int run_pop(struct ipk_call *call)
 		left = want - call->done;
 		r = gather(call, leases, left < BATCH ? (unsigned)left : BATCH);
 		if (r < 0)
-			return refused(call, r, "empty");
+			return ipk_call_refused(call, r, "empty");
 		r = deliver(call, leases, (unsigned)r);
 		if (r < 0)
 			return r;
@@ -179,10 +151,10 @@ static int run_lease(struct ipk_call *call)
 
 	while (call->done < want) {
 		struct ipk_queue_lease lease;
-		int r = ipk_queue_lease(call->handle, &lease, wait_deadline(call));
+		int r = ipk_queue_lease(call->handle, &lease, ipk_call_deadline(call));
 
 		if (r < 0)
-			return refused(call, r, "empty");
+			return ipk_call_refused(call, r, "empty");
 		r = deliver(call, &lease, 1);
 		if (r < 0)
 			return r;

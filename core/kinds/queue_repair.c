@@ -10,6 +10,7 @@
 
 #include "kinds/queue_view.h"
 #include "type.h"
+#include "object_type.h"
 
 #define QW_LAP_MAX (UINT64_MAX >> QW_LAP_SHIFT)
 
@@ -35,17 +36,16 @@ static struct ipk_queue_slot *slot(const struct fix *f, u64 i)
 static int mend_constants(struct fix *f)
 {
 	struct ipk_queue_body want;
-	struct ipk_type *type;
 	u64 bytes;
+	u32 size;
 	int r = ipk_queue_look(f->o, &f->qv);
 
 	if (r != -EBADMSG)
 		return r;
-	r = ipk_type_parse(f->o->type, strlen(f->o->type), &type, NULL);
+	r = ipk_text_size(f->o->type, &size);
 	if (r < 0)
-		return r == -ENOMEM ? r : -EBADMSG;
-	bytes = ipk_queue_layout(f->o->opts[0], (u32)type->size, &want);
-	ipk_type_free(type);
+		return r;
+	bytes = ipk_queue_layout(f->o->opts[0], size, &want);
 	if (!bytes || bytes > f->o->body_size)
 		return -EBADMSG;
 	f->b->cap = want.cap;

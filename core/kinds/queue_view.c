@@ -6,6 +6,8 @@
 #include <stdlib.h>
 
 #include "kinds/queue_view.h"
+#include "segment/view.h"
+#include "object_type.h"
 
 #define CHUNK 65536u
 #define CHUNK_STRIDE 1024u /* slots further apart are read one by one */
@@ -14,28 +16,23 @@
 int ipk_queue_look(const struct ipk_object_view *o, struct ipk_queue_view *ret)
 {
 	struct ipk_queue_body body;
-	struct ipk_type *type;
-	bool same;
+	u32 size;
 	int r;
 
-	if (o->body_size < sizeof(body))
-		return -EBADMSG;
-	r = ipk_view_read(o->view, o->body, &body, sizeof(body));
+	r = ipk_view_body(o, &body, sizeof(body));
 	if (r == 0)
 		r = ipk_queue_measure(&body, o->body, o->body_size, &ret->g);
 	if (r < 0)
 		return r;
-	r = ipk_type_parse(o->type, strlen(o->type), &type, NULL);
+	r = ipk_text_size(o->type, &size);
 	if (r < 0)
-		return r == -ENOMEM ? r : -EBADMSG;
-	same = type->size == ret->g.size;
-	ipk_type_free(type);
+		return r;
 	ret->o = o;
 	ret->tail = qc_hint(&ret->g, body.tail);
 	ret->head = qc_hint(&ret->g, body.head);
 	ret->next = 0;
 	ret->all = false;
-	return same ? 0 : -EBADMSG;
+	return size == ret->g.size ? 0 : -EBADMSG;
 }
 
 /* Slots [i, i + n) in one read. *ret_end: one was never used. */

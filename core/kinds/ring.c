@@ -4,11 +4,11 @@
 #include <xxhash.h>
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <sys/mman.h>
 
 #include "base/copy.h"
 #include "kinds/ring.h"
+#include "object_type.h"
 
 /* ---- geometry -------------------------------------------------------------------------------- */
 
@@ -140,31 +140,17 @@ bool ipk_ring_fits(const struct ipk_ring_shape *g, u32 size)
 static int check_type(struct ipk_ring_handle *h, const char *name, const char *type,
 		      struct ipk_error *err)
 {
-	u64 off = ipk_ld(&h->obj.o->type, relaxed), len = ipk_ld(&h->obj.o->type_len, relaxed);
-	struct ipk_type *own = NULL, *claim = NULL;
-	char *text = NULL;
-	int r = -EBADMSG;
+	u64 size = h->g.flags & IPK_RING_STREAM  ? 0
+		   : h->g.flags & IPK_RING_FIXED ? h->g.most
+						 : h->g.unit;
+	struct ipk_type *own;
+	int r;
 
-	if (off <= h->obj.size && len <= h->obj.size - off) {
-		text = calloc(1, len + 1);
-		r = text ? 0 : -ENOMEM;
-	}
-	if (!r) {
-		ipk_copy_out(text, (u8 *)h->obj.o + off, len);
-		r = ipk_type_parse(text, len, &own, NULL);
-	}
-	if (!r && !ipk_ring_fits(&h->g, own->size))
-		r = -EBADMSG;
-	if (r)
-		ipk_error_set(err, r, "%s: the element type does not fit the ring", name);
-	if (!r && type)
-		r = ipk_type_parse(type, strlen(type), &claim, err);
-	if (!r && claim && !ipk_type_equal(own, claim))
-		r = ipk_error_set(err, -EMEDIUMTYPE, "%s has elements of type %s, not %s", name,
-				  own->text, claim->text);
-	ipk_type_free(own);
-	ipk_type_free(claim);
-	free(text);
+	if (!ipk_ring_fits(&h->g, (u32)size))
+		return ipk_error_set(err, -EBADMSG, "%s: the element type does not fit the ring", name);
+	r = ipk_obj_type(&h->obj, name, IPK_TYPE_OF_VALUES, size, type, &own, err);
+	if (r == 0)
+		ipk_type_free(own);
 	return r;
 }
 

@@ -127,21 +127,12 @@ static int refused(struct ipk_call *call, int r, const char *state)
 {
 	struct ipk_ring_handle *h = call->handle;
 
-	switch (r) {
-	case -EAGAIN:
-		return ipk_error_set(&call->err, r, "%s", state);
-	case -ETIMEDOUT:
-		return ipk_error_set(&call->err, r, "timed out, %s", state);
-	case -EPIPE:
-		return ipk_error_set(&call->err, r, "closed");
-	case -EMSGSIZE:
+	if (r == -EMSGSIZE)
 		return ipk_error_set(&call->err, r,
 				     "a value is longer than the %llu bytes that the "
 				     "ring can hold",
 				     (unsigned long long)h->g.most);
-	default:
-		return r;
-	}
+	return ipk_call_refused(call, r, state);
 }
 
 static int push_item(struct ipk_ring_handle *h, const struct ipk_item *item,

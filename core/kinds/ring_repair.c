@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "kinds/ring_view.h"
+#include "object_type.h"
 
 struct fix {
 	const struct ipk_object_view *o;
@@ -25,17 +26,16 @@ static int measure(struct fix *f)
 static int mend_constants(struct fix *f)
 {
 	struct ipk_ring_body want;
-	struct ipk_type *type;
 	u64 bytes;
-	int r = ipk_type_parse(f->o->type, strlen(f->o->type), &type, NULL);
+	u32 size;
+	int r = ipk_text_size(f->o->type, &size);
 
 	if (r < 0)
-		return r == -ENOMEM ? r : -EBADMSG;
-	bytes = ipk_ring_plan(f->o->opts, type->size, &want);
+		return r;
+	bytes = ipk_ring_plan(f->o->opts, size, &want);
 	r = measure(f);
-	if (r == 0 && !ipk_ring_fits(&f->g, type->size))
+	if (r == 0 && !ipk_ring_fits(&f->g, size))
 		r = -EBADMSG;
-	ipk_type_free(type);
 	if (r == 0)
 		return 0;
 	if (!bytes || bytes > f->o->body_size)

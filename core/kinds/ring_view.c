@@ -4,6 +4,8 @@
  * before: nobody writes to what the consumer has not passed.
  */
 #include "kinds/ring_view.h"
+#include "segment/view.h"
+#include "object_type.h"
 
 #define TRIES 100 /* looks at a ring that changes under them */
 
@@ -68,15 +70,12 @@ static int look(struct ipk_ring_view *rv)
 
 static int check_type(const struct ipk_object_view *o, const struct ipk_ring_shape *g)
 {
-	struct ipk_type *type;
-	bool same;
-	int r = ipk_type_parse(o->type, strlen(o->type), &type, NULL);
+	u32 size;
+	int r = ipk_text_size(o->type, &size);
 
 	if (r < 0)
-		return r == -ENOMEM ? r : -EBADMSG;
-	same = ipk_ring_fits(g, type->size);
-	ipk_type_free(type);
-	return same ? 0 : -EBADMSG;
+		return r;
+	return ipk_ring_fits(g, size) ? 0 : -EBADMSG;
 }
 
 int ipk_ring_look(const struct ipk_object_view *o, struct ipk_ring_view *ret)
@@ -146,10 +145,8 @@ int ipk_ring_stats(const struct ipk_object_view *o, struct ipk_visitor *v)
 int ipk_ring_holders(const struct ipk_object_view *o, ipk_holder_fn *fn, void *arg)
 {
 	struct ipk_ring_body body = {0};
-	int r = o->body_size < sizeof(body) ? -EBADMSG : 0;
+	int r = ipk_view_body(o, &body, sizeof(body));
 
-	if (r == 0)
-		r = ipk_view_read(o->view, o->body, &body, sizeof(body));
 	if (r == 0 && ring_owner(body.producer))
 		r = fn(arg, ring_owner(body.producer) - 1, "producer", 1);
 	if (r == 0 && body.lock & IPK_LOCK_OWNER)

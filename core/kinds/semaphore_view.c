@@ -2,6 +2,7 @@
 /* Semaphores for tools: the descriptor, the verbs, and reading without trust. */
 #include "kinds/await.h"
 #include "kinds/semaphore.h"
+#include "segment/view.h"
 
 static const struct ipk_arg params[] = {
 	{.name = "cap",
@@ -72,9 +73,7 @@ static int measure(const struct ipk_object_view *o, struct ipk_cells_at *ret)
 	u64 bytes;
 	int r;
 
-	if (o->body_size < sizeof(body))
-		return -EBADMSG;
-	r = ipk_view_read(o->view, o->body, &body, sizeof(body));
+	r = ipk_view_body(o, &body, sizeof(body));
 	if (r < 0)
 		return r;
 	bytes = ipk_sem_bytes(body.cap);

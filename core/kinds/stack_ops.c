@@ -62,28 +62,6 @@ static void stack_detach(void *handle)
 /* ---- verbs ------------------------------------------------------------------------------------
  */
 
-static int refused(struct ipk_call *call, int r, const char *state)
-{
-	struct ipk_stack *s = call->handle;
-
-	switch (r) {
-	case -EAGAIN:
-		return ipk_error_set(&call->err, r, "%s", state);
-	case -ETIMEDOUT:
-		return ipk_error_set(&call->err, r, "timed out, %s", state);
-	case -EPIPE:
-		return ipk_error_set(&call->err, r, "closed");
-	case -EMSGSIZE:
-		return ipk_error_set(&call->err, r,
-				     "a value is longer than the segment's maximum of %llu bytes",
-				     (unsigned long long)s->obj.seg->max);
-	case -ENOSPC:
-		return ipk_error_set(&call->err, r, "no room in the segment for the value");
-	default:
-		return r;
-	}
-}
-
 static int run_push(struct ipk_call *call)
 {
 	struct ipk_item items[BATCH];
@@ -97,7 +75,7 @@ static int run_push(struct ipk_call *call)
 			r = ipk_stack_push_many(call->handle, values + i, (unsigned)(n - i),
 						ipk_call_deadline(call));
 			if (r < 0)
-				return refused(call, r, "full");
+				return ipk_call_refused(call, r, "full");
 			call->done += (u64)r;
 		}
 	}
@@ -168,7 +146,7 @@ static int run_pop(struct ipk_call *call)
 		left = want - call->done;
 		r = gather(call, leases, left < BATCH ? (unsigned)left : BATCH);
 		if (r < 0)
-			return refused(call, r, "empty");
+			return ipk_call_refused(call, r, "empty");
 		r = deliver(call, leases, (unsigned)r);
 		if (r < 0)
 			return r;
@@ -186,7 +164,7 @@ static int run_lease(struct ipk_call *call)
 		int r = ipk_stack_lease(call->handle, &lease, ipk_call_deadline(call));
 
 		if (r < 0)
-			return refused(call, r, "empty");
+			return ipk_call_refused(call, r, "empty");
 		r = deliver(call, &lease, 1);
 		if (r < 0)
 			return r;

@@ -25,7 +25,7 @@ struct take {
 	/* pop */
 	u8 *buf;
 	size_t size;
-	struct ipk_stack_item *items; /* may be NULL with n == 1 */
+	struct ipk_stack_item *items;
 	/* lease */
 	struct ipk_stack_lease *leases;
 };
@@ -152,30 +152,42 @@ static int try_pop(void *arg)
 	return pop_turn(arg);
 }
 
+/* Takes n turn by turn, waiting for the first alone. Returns how many, or why not one. */
+static int take_many(struct take *t, unsigned n, int (*turn)(void *arg))
+{
+	unsigned done = 0;
+	int r = 0;
+
+	if (n > INT32_MAX)
+		n = INT32_MAX;
+	while (done < n) {
+		t->n = n - done;
+		r = nothing_there(t->s) ? -EAGAIN : turn(t);
+		if (r == -EAGAIN)
+			r = wait_for(t, turn);
+		if (r < 0)
+			break;
+		done += (unsigned)r;
+		t->items += t->items ? r : 0;
+		t->leases += t->leases ? r : 0;
+		t->deadline = IPK_NOWAIT;
+	}
+	return done ? (int)done : r;
+}
+
 int ipk_stack_pop_many(struct ipk_stack *s, void *buf, size_t size,
 		       struct ipk_stack_item *ret_items, unsigned n, int64_t deadline)
 {
 	int r = 0;
 	struct ipk_self *me = ipk_use(&s->obj, &r);
-	struct take t = {.s = s, .me = me, .deadline = deadline, .buf = buf, .size = size};
-	unsigned done = 0;
+	struct take t = {.s = s,
+			 .me = me,
+			 .deadline = deadline,
+			 .buf = buf,
+			 .size = size,
+			 .items = ret_items};
 
-	if (!me)
-		return r;
-	if (n > INT32_MAX)
-		n = INT32_MAX;
-	while (done < n) {
-		t.n = n - done;
-		t.items = ret_items + done;
-		r = nothing_there(s) ? -EAGAIN : pop_turn(&t);
-		if (r == -EAGAIN)
-			r = wait_for(&t, try_pop);
-		if (r < 0)
-			break;
-		done += (unsigned)r;
-		t.deadline = IPK_NOWAIT;
-	}
-	return done ? (int)done : r;
+	return me ? take_many(&t, n, try_pop) : r;
 }
 
 int ipk_stack_pop(struct ipk_stack *s, void *buf, size_t size, struct ipk_stack_item *ret_item,
@@ -365,25 +377,9 @@ int ipk_stack_lease_many(struct ipk_stack *s, struct ipk_stack_lease *ret_leases
 {
 	int r = 0;
 	struct ipk_self *me = ipk_use(&s->obj, &r);
-	struct take t = {.s = s, .me = me, .deadline = deadline};
-	unsigned done = 0;
+	struct take t = {.s = s, .me = me, .deadline = deadline, .leases = ret_leases};
 
-	if (!me)
-		return r;
-	if (n > INT32_MAX)
-		n = INT32_MAX;
-	while (done < n) {
-		t.n = n - done;
-		t.leases = ret_leases + done;
-		r = nothing_there(s) ? -EAGAIN : try_lease(&t);
-		if (r == -EAGAIN)
-			r = wait_for(&t, try_lease);
-		if (r < 0)
-			break;
-		done += (unsigned)r;
-		t.deadline = IPK_NOWAIT;
-	}
-	return done ? (int)done : r;
+	return me ? take_many(&t, n, try_lease) : r;
 }
 
 int ipk_stack_lease(struct ipk_stack *s, struct ipk_stack_lease *ret_lease, int64_t deadline)

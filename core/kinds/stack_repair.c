@@ -8,6 +8,7 @@
 
 #include "kinds/stack_view.h"
 #include "type.h"
+#include "object_type.h"
 
 struct fix {
 	struct ipk_checker checker; /* first */
@@ -34,17 +35,16 @@ static struct ipk_stack_slot *slot(const struct fix *f, u32 id)
 static int mend_constants(struct fix *f)
 {
 	struct ipk_stack_body want;
-	struct ipk_type *type;
 	u64 bytes;
+	u32 size;
 	int r = ipk_stack_look(f->o, &f->sv);
 
 	if (r != -EBADMSG)
 		return r;
-	r = ipk_type_parse(f->o->type, strlen(f->o->type), &type, NULL);
+	r = ipk_text_size(f->o->type, &size);
 	if (r < 0)
-		return r == -ENOMEM ? r : -EBADMSG;
-	bytes = ipk_stack_layout(f->o->opts[0], type->size, &want);
-	ipk_type_free(type);
+		return r;
+	bytes = ipk_stack_layout(f->o->opts[0], size, &want);
 	if (!bytes || bytes > f->o->body_size)
 		return -EBADMSG;
 	f->b->cap = want.cap;

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 
 #include "kinds/stack_view.h"
+#include "segment/view.h"
+#include "object_type.h"
 
 #define CHUNK 65536u
 #define CHUNK_STRIDE 1024u /* slots further apart are read one by one */
@@ -14,24 +16,19 @@
 
 int ipk_stack_look(const struct ipk_object_view *o, struct ipk_stack_view *ret)
 {
-	struct ipk_type *type;
-	bool same;
+	u32 size;
 	int r;
 
-	if (o->body_size < sizeof(ret->b))
-		return -EBADMSG;
-	r = ipk_view_read(o->view, o->body, &ret->b, sizeof(ret->b));
+	r = ipk_view_body(o, &ret->b, sizeof(ret->b));
 	if (r == 0)
 		r = ipk_stack_measure(&ret->b, o->body, o->body_size, &ret->g);
 	if (r < 0)
 		return r;
-	r = ipk_type_parse(o->type, strlen(o->type), &type, NULL);
+	r = ipk_text_size(o->type, &size);
 	if (r < 0)
-		return r == -ENOMEM ? r : -EBADMSG;
-	same = type->size == ret->g.size;
-	ipk_type_free(type);
+		return r;
 	ret->o = o;
-	return same ? 0 : -EBADMSG;
+	return size == ret->g.size ? 0 : -EBADMSG;
 }
 
 /* Slots [id, id + n) in one read. */

@@ -4,6 +4,7 @@
 #include <time.h>
 
 #include "base/copy.h"
+#include "base/futex.h"
 #include "kinds/await.h"
 #include "kinds/stream.h"
 #include "object_type.h"
@@ -142,6 +143,18 @@ bool ipk_stream_is_shut(const struct ipk_stream *st)
 	return ipk_ld(&st->b->shut, acquire) != 0;
 }
 
+struct ipk_self *ipk_stream_lock(struct ipk_stream *st, int *ret_error)
+{
+	struct ipk_self *me = ipk_use(&st->obj, ret_error);
+
+	if (me) {
+		*ret_error = ipk_lock(me, &st->b->lock, IPK_FOREVER);
+		if (*ret_error < 0)
+			me = NULL;
+	}
+	return me;
+}
+
 /* ---- producers: the lock is held ------------------------------------------------------------------ */
 
 /* The byte position behind the last record. */
@@ -221,14 +234,6 @@ static int plan_add(struct ipk_stream *st, struct plan *p, u64 len, u64 limit)
 	return 0;
 }
 
-static u64 now_real(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_REALTIME, &ts);
-	return (u64)ts.tv_sec * 1000000000u + (u64)ts.tv_nsec;
-}
-
 static void write_data(struct ipk_stream *st, u64 at, const void *data, u64 len)
 {
 	u64 ring = st->s.bytes + st->s.spare, left = ring - at % ring, n = len < left ? len : left;
@@ -240,7 +245,7 @@ static void write_data(struct ipk_stream *st, u64 at, const void *data, u64 len)
 
 static void write_records(struct ipk_stream *st, const struct plan *p, const struct iovec *values)
 {
-	u64 time = now_real(), at = p->first;
+	u64 time = ipk_now_real(), at = p->first;
 
 	/* Who copies what is written from here on will see head beyond what he wanted. */
 	ipk_fence(seq_cst);
@@ -379,11 +384,8 @@ int ipk_stream_state(struct ipk_stream *st, void *buf, size_t size, size_t *ret_
 
 	if (!st->s.room)
 		return -EMSGSIZE;
-	me = ipk_use(&st->obj, &r);
+	me = ipk_stream_lock(st, &r);
 	if (!me)
-		return r;
-	r = ipk_lock(me, &st->b->lock, IPK_FOREVER);
-	if (r < 0)
 		return r;
 	state = state_at(st, ipk_ld(&st->b->word, relaxed) & 1);
 	len = ipk_ld((u64 *)(void *)state, relaxed);
@@ -400,11 +402,8 @@ int ipk_stream_shutdown(struct ipk_stream *st)
 	struct ipk_self *me;
 	int r;
 
-	me = ipk_use(&st->obj, &r);
+	me = ipk_stream_lock(st, &r);
 	if (!me)
-		return r;
-	r = ipk_lock(me, &st->b->lock, IPK_FOREVER);
-	if (r < 0)
 		return r;
 	ipk_st(&st->b->shut, 1u, release);
 	ipk_unlock(me, &st->b->lock);

@@ -105,6 +105,12 @@ static inline bool ipk_stream_name_ok(const char *name)
 	       strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-") == n;
 }
 
+/*
+ * The calling thread's participant with the lock, for as long as it takes; to be given back by ipk_unlock().
+ * NULL: *ret_error.
+ */
+struct ipk_self *ipk_stream_lock(struct ipk_stream *st, int *ret_error);
+
 bool ipk_stream_attachable(struct ipk_obj *obj);
 int ipk_stream_recover(struct ipk_obj *obj);
 void ipk_stream_wake(struct ipk_obj *obj);

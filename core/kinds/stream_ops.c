@@ -11,19 +11,11 @@ static int refused(struct ipk_call *call, int r, const char *state)
 {
 	struct ipk_stream *st = call->handle;
 
-	switch (r) {
-	case -EAGAIN:
-		return ipk_error_set(&call->err, r, "%s", state);
-	case -ETIMEDOUT:
-		return ipk_error_set(&call->err, r, "timed out, %s", state);
-	case -EPIPE:
-		return ipk_error_set(&call->err, r, "closed");
-	case -EMSGSIZE:
-		return ipk_error_set(&call->err, r, "a record is longer than all that the stream retains, %llu bytes",
+	if (r == -EMSGSIZE)
+		return ipk_error_set(&call->err, r,
+				     "a record is longer than all that the stream retains, %llu bytes",
 				     (unsigned long long)st->s.spare);
-	default:
-		return r;
-	}
+	return ipk_call_refused(call, r, state);
 }
 
 static int run_emit(struct ipk_call *call)

@@ -80,11 +80,8 @@ static int subscribe_as(struct ipk_stream_sub *sub, const char *name, u64 back, 
 	if (!ipk_stream_name_ok(name))
 		return ipk_error_set(err, -EINVAL, "a subscriber's name has 1 to %u of A-Za-z0-9._-",
 				     IPK_STREAM_NAME_MAX);
-	sub->me = ipk_use(&st->obj, &r);
+	sub->me = ipk_stream_lock(st, &r);
 	if (!sub->me)
-		return ipk_error_set(err, r, "%s", ipk_strerror(r));
-	r = ipk_lock(sub->me, &st->b->lock, IPK_FOREVER);
-	if (r < 0)
 		return ipk_error_set(err, r, "%s", ipk_strerror(r));
 	r = take_name(sub, name, back, err);
 	if (r == 0)
@@ -133,11 +130,8 @@ int ipk_stream_forget(struct ipk_stream *st, const char *name)
 	struct ipk_self *me;
 	int r;
 
-	me = ipk_use(&st->obj, &r);
+	me = ipk_stream_lock(st, &r);
 	if (!me)
-		return r;
-	r = ipk_lock(me, &st->b->lock, IPK_FOREVER);
-	if (r < 0)
 		return r;
 	n = ipk_stream_name_ok(name) ? find_name(st, name, false) : NULL;
 	r = !n ? -ENOENT : is_owned(st, n) ? -EBUSY : 0;

@@ -4,6 +4,7 @@
 
 #include "kinds/stream.h"
 #include "object_type.h"
+#include "segment/view.h"
 
 struct look {
 	const struct ipk_object_view *o;
@@ -44,25 +45,20 @@ static int trim(struct look *l)
 static int look(const struct ipk_object_view *o, struct look *l)
 {
 	struct ipk_stream_body body;
-	struct ipk_type *type;
 	u64 word;
-	bool same;
+	u32 size;
 	int r;
 
 	*l = (struct look){.o = o};
-	if (o->body_size < sizeof(body))
-		return -EBADMSG;
-	r = ipk_view_read(o->view, o->body, &body, sizeof(body));
+	r = ipk_view_body(o, &body, sizeof(body));
 	if (r == 0)
 		r = ipk_stream_measure(&body, o->body_size, &l->s);
 	if (r < 0)
 		return r;
-	r = ipk_type_parse(o->type, strlen(o->type), &type, NULL);
+	r = ipk_text_size(o->type, &size);
 	if (r < 0)
-		return r == -ENOMEM ? r : -EBADMSG;
-	same = type->size == l->s.size;
-	ipk_type_free(type);
-	if (!same)
+		return r;
+	if (size != l->s.size)
 		return -EBADMSG;
 	l->shut = body.shut;
 	/* The head first: the tail is never less. */

@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/futex.h"
 #include "segment/dir.h"
 #include "segment/heap.h"
 #include "segment/object.h"
@@ -45,14 +46,6 @@ struct creation {
 	u64 body, size, off, now;
 	size_t type_len, key_len;
 };
-
-static u64 now_real(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_REALTIME, &ts);
-	return (u64)ts.tv_sec * 1000000000u + (u64)ts.tv_nsec;
-}
 
 /* The body lies on a multiple of 128, so the block has to: two of the classes do not. */
 static u64 block_size(u64 size)
@@ -149,7 +142,7 @@ int ipk_obj_create(struct ipk_segment *seg, const struct ipk_obj_spec *spec, u64
 			spec->name, (unsigned long long)spec->body_size, seg->name,
 			(unsigned long long)seg->max);
 	c.size = c.body + spec->body_size;
-	c.now = now_real();
+	c.now = ipk_now_real();
 	ipk_dir_name(&c.name, spec->name);
 	me = ipk_writer(seg, &r, err);
 	if (!me)

@@ -176,6 +176,9 @@ struct ipk_tx {
 int ipk_tx_run(struct ipk_self *me, int (*fn)(struct ipk_tx *tx, void *arg), void *arg,
 	       i64 deadline, struct ipk_error *err);
 
+/* As the calling thread, again while fn returns 1: for what does not fit one transaction. */
+int ipk_tx_repeat(struct ipk_segment *seg, int (*fn)(struct ipk_tx *tx, void *arg), void *arg);
+
 /* Read and write a shared 8-byte word inside fn; get sees what set wrote. p lies in the mapping. */
 u64 ipk_tx_get(struct ipk_tx *tx, const u64 *p);
 void ipk_tx_set(struct ipk_tx *tx, u64 *p, u64 val);

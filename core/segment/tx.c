@@ -214,3 +214,17 @@ int ipk_tx_run(struct ipk_self *me, int (*fn)(struct ipk_tx *tx, void *arg), voi
 	ipk_unlock(me, lock);
 	return r;
 }
+
+int ipk_tx_repeat(struct ipk_segment *seg, int (*fn)(struct ipk_tx *tx, void *arg), void *arg)
+{
+	struct ipk_self *me;
+	int r;
+
+	me = ipk_self(seg, &r);
+	if (!me)
+		return r;
+	do
+		r = ipk_tx_run(me, fn, arg, IPK_FOREVER, NULL);
+	while (r > 0);
+	return r;
+}

@@ -299,3 +299,8 @@ int ipk_view_objects(struct ipk_view *view,
 	free(entries);
 	return r;
 }
+
+int ipk_view_body(const struct ipk_object_view *o, void *dst, u64 len)
+{
+	return o->body_size < len ? -EBADMSG : ipk_view_read(o->view, o->body, dst, len);
+}
