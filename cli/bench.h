@@ -46,11 +46,8 @@ struct bench_lane {
 
 /* Ends with name NULL. */
 extern const struct bench_transport bench_peers[];
+/* An object of lane->kind, in a segment of its own (lane->fd[0]). */
 extern const struct bench_transport bench_object;
-/* Opens a segment of its own (lane->fd[0]) with an object of the kind in it. */
-int bench_object_make(struct bench_lane *lane, unsigned depth);
-int bench_object_join(struct bench_lane *lane);
-void bench_object_drop(struct bench_lane *lane);
 
 /* ---- one measurement (bench_run.c) --------------------------------------------------------- */
 

@@ -10,7 +10,7 @@
 
 #define OBJECT "x"
 
-int bench_object_make(struct bench_lane *lane, unsigned depth)
+static int object_make(struct bench_lane *lane, unsigned depth)
 {
 	const struct ipk_segment_options options = {.size = 1u << 20, .max = 1u << 30};
 	const struct ipk_bench *b = lane->kind->bench;
@@ -41,14 +41,14 @@ int bench_object_make(struct bench_lane *lane, unsigned depth)
 	return r;
 }
 
-int bench_object_join(struct bench_lane *lane)
+static int object_join(struct bench_lane *lane)
 {
 	int r = ipk_segment_open_fd(lane->fd[0], IPK_READ | IPK_WRITE, &lane->seg, NULL);
 
 	return r < 0 ? r : lane->kind->attach(lane->seg, OBJECT, &lane->handle, NULL);
 }
 
-void bench_object_drop(struct bench_lane *lane)
+static void object_drop(struct bench_lane *lane)
 {
 	close(lane->fd[0]);
 }
@@ -70,9 +70,9 @@ const struct bench_transport bench_object = {
 	.spin = true,
 	.block = true,
 	.many = true,
-	.make = bench_object_make,
-	.join = bench_object_join,
+	.make = object_make,
+	.join = object_join,
 	.send = object_send,
 	.recv = object_recv,
-	.drop = bench_object_drop,
+	.drop = object_drop,
 };
