@@ -14,8 +14,7 @@
  *
  *	slot  0    w                              {lap:42, st:2, rdc:6, own:14}
  *	      8    the element, or                fixed size
- *	      8    buf len bytes[40]              variable size; longer values lie in the block at buf:
- *	                                          {capacity, bytes...}; stride 64
+ *	      8    buf len bytes[40]              variable size, see slot_value.h; stride 64
  *
  * WORDS. Position p lies in slot p % cap and belongs to lap p / cap. w says what became of it:
  *
@@ -109,28 +108,18 @@
 #include "ipk/kind.h"
 #include "ipk/queue.h"
 #include "ipk/queue_fast.h"
+#include "kinds/slot_value.h"
 #include "segment/segment.h"
 
 /* struct ipk_queue_body: ipk/queue_fast.h */
 #define IPK_QUEUE_VERSION 1u /* of this layout */
-#define IPK_QUEUE_INLINE 40u
 
 struct ipk_queue_slot {
 	u64 w;
 	union {
 		u8 fixed[1]; /* size bytes */
-		struct {
-			u64 buf; /* offset of the slot's block, or 0; changed by transactions */
-			u64 len;
-			u8 bytes[IPK_QUEUE_INLINE]; /* the value when len <= IPK_QUEUE_INLINE */
-		} var;
+		struct ipk_slot_value var;
 	};
-};
-
-/* At the start of a slot's block. */
-struct ipk_queue_buffer {
-	u64 cap; /* bytes that fit; constant */
-	u8 bytes[];
 };
 
 _Static_assert(offsetof(struct ipk_queue_body, shut) == 64, "own line");

@@ -46,41 +46,19 @@ static int check_lap(struct ipk_queue_view *qv, void *arg, u64 i, u64 w)
 	return 0;
 }
 
-const char *ipk_queue_value_fault(struct ipk_queue_view *qv, u64 w, u64 buf, u64 len)
-{
-	u64 cap;
-
-	if (buf % IPK_LINE)
-		return "its buffer lies at no block";
-	if (buf && ipk_view_u64(qv->o->view, buf, &cap) < 0)
-		return "its buffer lies outside of the segment";
-	if (buf && cap > ipk_view_size(qv->o->view) - buf)
-		return "its buffer reaches beyond the segment";
-	if (!qw_item(w) || len <= IPK_QUEUE_INLINE)
-		return NULL;
-	return !buf ? "a long value without a buffer" : cap < len ? "longer than its buffer" : NULL;
-}
-
 static int check_value(struct ipk_queue_view *qv, void *arg, u64 i, u64 w)
 {
 	struct check *k = arg;
-	struct ipk_view *view = qv->o->view;
-	u64 off = qv_slot(qv, i), buf, len, cap, now;
-	const char *fault;
-	int r = ipk_view_u64(view, off + offsetof(struct ipk_queue_slot, var.buf), &buf);
+	u64 off = qv_slot(qv, i), buf, size, now;
+	const char *fault = qv_value_fault(qv, i, w, &buf, &size);
+	int r = ipk_view_u64(qv->o->view, off, &now);
 
-	if (r == 0)
-		r = ipk_view_u64(view, off + offsetof(struct ipk_queue_slot, var.len), &len);
-	if (r < 0)
-		return r;
-	fault = ipk_queue_value_fault(qv, w, buf, len);
-	r = ipk_view_u64(view, off, &now);
 	if (r < 0)
 		return r;
 	if (fault && now == w && k->values++ < FINDINGS_MAX)
 		k->c->finding(k->c, "slot %llu: %s", (unsigned long long)i, fault);
-	if (!fault && buf && ipk_view_u64(view, buf, &cap) == 0)
-		k->c->block(k->c, buf, sizeof(struct ipk_queue_buffer) + cap);
+	if (!fault && buf)
+		k->c->block(k->c, buf, size);
 	return 0;
 }
 

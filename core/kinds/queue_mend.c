@@ -120,49 +120,29 @@ int ipk_queue_recover(struct ipk_obj *obj)
 
 /* ---- the end of the object --------------------------------------------------------------------- */
 
-#define FREES 6u /* blocks of one transaction: what its journal holds */
-
-struct frees {
-	u64 *word[FREES];
-	u32 n;
-};
-
-static int free_buffers(struct ipk_tx *tx, void *arg)
-{
-	struct frees *f = arg;
-
-	for (u32 i = 0; i < f->n; i++) {
-		u64 off = ipk_tx_get(tx, f->word[i]);
-
-		if (off)
-			ipk_tx_free(tx, off);
-		ipk_tx_set(tx, f->word[i], 0);
-	}
-	return 0;
-}
+#define FREES 64u
 
 int ipk_queue_destroy(struct ipk_obj *obj)
 {
 	struct ipk_queue q = {.obj = *obj};
-	struct frees f = {.n = 0};
+	u64 *buf[FREES];
 	int r = ipk_queue_bind(&q);
 	struct ipk_self *me = r ? NULL : ipk_use(&q.obj, &r);
+	u32 n = 0;
 
 	if (!me)
 		return r;
-	for (u64 i = 0; q.g.size == 0 && i < q.g.cap; i++) {
+	for (u64 i = 0; !r && q.g.size == 0 && i < q.g.cap; i++) {
 		struct ipk_queue_slot *s = q_slot(&q, i);
 
 		if (ipk_ld(&s->w, relaxed) == 0)
 			break;
 		if (ipk_ld(&s->var.buf, relaxed))
-			f.word[f.n++] = &s->var.buf;
-		if (f.n == FREES) {
-			r = ipk_tx_run(me, free_buffers, &f, IPK_FOREVER, NULL);
-			if (r < 0)
-				return r;
-			f.n = 0;
+			buf[n++] = &s->var.buf;
+		if (n == FREES) {
+			r = ipk_slot_release_all(me, buf, n);
+			n = 0;
 		}
 	}
-	return f.n ? ipk_tx_run(me, free_buffers, &f, IPK_FOREVER, NULL) : 0;
+	return r ? r : ipk_slot_release_all(me, buf, n);
 }

@@ -166,14 +166,13 @@ static void mend_word(struct fix *f, u64 i)
 static void mend_value(struct fix *f, u64 i)
 {
 	struct ipk_queue_slot *s = slot(f, i);
-	u64 buf = s->var.buf, cap;
-	bool bad = ipk_queue_value_fault(&f->qv, s->w, buf, s->var.len) != NULL;
+	u64 buf, size;
+	bool bad = qv_value_fault(&f->qv, i, s->w, &buf, &size) != NULL;
 
 	if (!bad && buf) {
-		bad = ipk_view_u64(f->o->view, buf, &cap) < 0 ||
-		      f->r->claim(f->r, buf, sizeof(struct ipk_queue_buffer) + cap) != 0;
+		bad = f->r->claim(f->r, buf, size) != 0;
 		/* A value that lies in the slot needs none. */
-		if (bad && (!qw_item(s->w) || s->var.len <= IPK_QUEUE_INLINE)) {
+		if (bad && (!qw_item(s->w) || s->var.len <= IPK_SLOT_INLINE)) {
 			s->var.buf = 0;
 			f->r->did(f->r, "slot %llu has no buffer", (unsigned long long)i);
 			return;

@@ -172,53 +172,9 @@ struct walk {
 	u64 last; /* code last given out, or of T minus a lap: they come in ascending order */
 	ipk_item_fn *fn;
 	void *arg;
-	void *buf;
-	u64 size;
+	struct ipk_buf value;
 	u64 seen;
 };
-
-static int reserve(struct walk *wk, u64 len)
-{
-	void *more;
-
-	if (len <= wk->size && wk->buf)
-		return 0;
-	more = realloc(wk->buf, len ? len : 1);
-	if (!more)
-		return -ENOMEM;
-	wk->buf = more;
-	wk->size = len ? len : 1;
-	return 0;
-}
-
-/* The bytes of slot i, as they are now. -EBADMSG also where they are just being changed. */
-static int read_value(struct ipk_queue_view *qv, struct walk *wk, u64 i, u64 *ret_len)
-{
-	u64 off = qv_slot(qv, i), len = qv->g.size, cap, buf;
-	struct ipk_view *view = qv->o->view;
-	int r = 0;
-
-	if (len) {
-		off += offsetof(struct ipk_queue_slot, fixed);
-	} else {
-		r = ipk_view_u64(view, off + offsetof(struct ipk_queue_slot, var.len), &len);
-		if (r == 0)
-			r = ipk_view_u64(view, off + offsetof(struct ipk_queue_slot, var.buf), &buf);
-		off += offsetof(struct ipk_queue_slot, var.bytes);
-		if (r == 0 && len > IPK_QUEUE_INLINE) {
-			off = buf + sizeof(struct ipk_queue_buffer);
-			r = buf % IPK_LINE ? -EBADMSG : ipk_view_u64(view, buf, &cap);
-			if (r == 0 && (cap < len || len > ipk_view_size(view)))
-				r = -EBADMSG;
-		}
-	}
-	if (r == 0)
-		r = reserve(wk, len);
-	if (r == 0)
-		r = ipk_view_read(view, off, wk->buf, len);
-	*ret_len = len;
-	return r;
-}
 
 /* Gives out what slot i holds while its word is one; w is what it was a moment ago. */
 static int walk_slot(struct ipk_queue_view *qv, void *arg, u64 i, u64 w)
@@ -226,13 +182,13 @@ static int walk_slot(struct ipk_queue_view *qv, void *arg, u64 i, u64 w)
 	struct walk *wk = arg;
 
 	for (int tries = TRIES; tries && qw_item(w); tries--) {
-		u64 code = qv_given(qv, i, w), pos = qc_pos(&qv->g, code), len, after;
+		u64 code = qv_given(qv, i, w), pos = qc_pos(&qv->g, code), after;
 		struct ipk_item item;
 		int r, again;
 
 		if ((i64)(code - wk->last) <= 0 || pos < wk->from || pos >= wk->to)
 			return 0;
-		r = read_value(qv, wk, i, &len);
+		r = ipk_slot_read(qv->o->view, qv_slot(qv, i) + 8, qv->g.size, &wk->value);
 		if (r < 0 && r != -EBADMSG)
 			return r;
 		again = ipk_view_u64(qv->o->view, qv_slot(qv, i), &after);
@@ -247,8 +203,8 @@ static int walk_slot(struct ipk_queue_view *qv, void *arg, u64 i, u64 w)
 		wk->last = code;
 		wk->seen++;
 		item = (struct ipk_item){
-			.data = wk->buf,
-			.len = len,
+			.data = wk->value.data,
+			.len = wk->value.len,
 			.pos = pos,
 			.redelivered = qw_rdc(w),
 			.leased = qw_held(w),
@@ -273,7 +229,7 @@ int ipk_queue_items(const struct ipk_object_view *o, uint64_t from, uint64_t to,
 	/* What is there lies in the cap positions before T: from T's slot around, oldest first. */
 	wk.last = qv.next - qv.g.mask - 2;
 	r = ipk_queue_words(&qv, qc_index(&qv.g, qv.next), qv.g.cap, walk_slot, &wk);
-	free(wk.buf);
+	ipk_buf_free(&wk.value);
 	return r;
 }
 
@@ -293,7 +249,7 @@ static int one_item(const struct ipk_object_view *o, u64 pos, ipk_item_fn *fn, v
 		return r;
 	wk.last = qv_given(&qv, i, w) - qv.g.mask - 2;
 	r = walk_slot(&qv, &wk, i, w);
-	free(wk.buf);
+	ipk_buf_free(&wk.value);
 	return r == 0 && !wk.seen ? -ENOENT : r;
 }
 

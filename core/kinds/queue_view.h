@@ -36,9 +36,6 @@ int ipk_queue_look(const struct ipk_object_view *o, struct ipk_queue_view *ret);
 typedef int queue_word_fn(struct ipk_queue_view *qv, void *arg, u64 i, u64 w);
 int ipk_queue_words(struct ipk_queue_view *qv, u64 i, u64 n, queue_word_fn *fn, void *arg);
 
-/* What is wrong with a slot's value of variable size, in words, or NULL. */
-const char *ipk_queue_value_fault(struct ipk_queue_view *qv, u64 w, u64 buf, u64 len);
-
 static inline u64 qv_slot(const struct ipk_queue_view *qv, u64 i)
 {
 	return qv->g.slots + i * qv->g.stride;
@@ -47,6 +44,14 @@ static inline u64 qv_slot(const struct ipk_queue_view *qv, u64 i)
 static inline bool qw_item(u64 w)
 {
 	return qw_st(w) >= IPK_QUEUE_FULL;
+}
+
+/* What is wrong with the value of variable size in slot i, in words: see ipk_slot_fault(). */
+static inline const char *qv_value_fault(const struct ipk_queue_view *qv, u64 i, u64 w,
+					 u64 *ret_buf, u64 *ret_size)
+{
+	return ipk_slot_fault(qv->o->view, qv_slot(qv, i) + offsetof(struct ipk_queue_slot, var),
+			      qw_item(w), ret_buf, ret_size);
 }
 
 /* What all words say together. Exact while nobody pushes or pops. */

@@ -4,6 +4,8 @@
 #include "base/copy.h"
 #include "buf.h"
 
+#define GRACE INT64_C(1000000000) /* ns: see struct ipk_slot_store */
+
 static struct ipk_slot_buffer *buffer_of(struct ipk_segment *seg, u64 off, u64 len)
 {
 	struct ipk_slot_buffer *buf;
@@ -56,11 +58,29 @@ static int swap_tx(struct ipk_tx *tx, void *arg)
 	return 0;
 }
 
-int ipk_slot_release(struct ipk_self *me, struct ipk_slot_value *v, i64 deadline)
+i64 ipk_slot_deadline(i64 deadline)
+{
+	i64 grace = ipk_deadline(GRACE);
+
+	return deadline > grace ? deadline : grace;
+}
+
+static int nothing(struct ipk_tx *tx, void *arg)
+{
+	(void)tx, (void)arg;
+	return 0;
+}
+
+int ipk_slot_settle(struct ipk_self *me, i64 deadline)
+{
+	return ipk_tx_run(me, nothing, NULL, deadline, NULL);
+}
+
+int ipk_slot_release(struct ipk_self *me, struct ipk_slot_value *v)
 {
 	struct swap swap = {.buf = &v->buf};
 
-	return ipk_tx_run(me, swap_tx, &swap, deadline, NULL);
+	return ipk_tx_run(me, swap_tx, &swap, ipk_deadline(GRACE), NULL);
 }
 
 #define FREES 6u /* blocks of one transaction: what its journal holds */
@@ -117,7 +137,7 @@ static int resize(const struct ipk_slot_store *how, struct ipk_slot_value *v, u6
 	if (len > IPK_SLOT_INLINE)
 		swap.size = ipk_align_up(sizeof(struct ipk_slot_buffer) + len, 2 * IPK_LINE);
 	do
-		r = ipk_tx_run(how->me, swap_tx, &swap, how->deadline, NULL);
+		r = ipk_tx_run(how->me, swap_tx, &swap, ipk_slot_deadline(how->deadline), NULL);
 	while (r == -ENOSPC && how->reclaim(how->arg) == 0);
 	return r;
 }
@@ -140,8 +160,8 @@ static int long_value(const struct ipk_slot_store *how, struct ipk_slot_value *v
 	return *ret_buf ? 0 : -EBADMSG;
 }
 
-int ipk_slot_store(const struct ipk_slot_store *how, struct ipk_slot_value *v, const void *data,
-		   u64 len)
+int ipk_slot_room(const struct ipk_slot_store *how, struct ipk_slot_value *v, u64 len,
+		  u8 **ret_bytes)
 {
 	struct ipk_slot_buffer *buf = NULL;
 	int r = 0;
@@ -151,9 +171,20 @@ int ipk_slot_store(const struct ipk_slot_store *how, struct ipk_slot_value *v, c
 	else if (oversized(how->me->seg, ipk_ld(&v->buf, relaxed), len))
 		resize(how, v, len); /* it need not succeed */
 	if (r < 0)
+		return r == -ETIMEDOUT && how->deadline == IPK_NOWAIT ? -EAGAIN : r;
+	*ret_bytes = buf ? buf->bytes : v->bytes;
+	return 0;
+}
+
+int ipk_slot_store(const struct ipk_slot_store *how, struct ipk_slot_value *v, const void *data,
+		   u64 len)
+{
+	u8 *bytes;
+	int r = ipk_slot_room(how, v, len, &bytes);
+
+	if (r < 0)
 		return r;
-	/* Atomic: somebody may still read what was here before. */
-	ipk_copy_in(buf ? buf->bytes : v->bytes, data, len);
+	ipk_copy_in(bytes, data, len);
 	ipk_st(&v->len, len, relaxed);
 	return 0;
 }
@@ -168,23 +199,31 @@ static int read_words(struct ipk_view *view, u64 off, u64 *ret_buf, u64 *ret_len
 	return r ? r : ipk_view_u64(view, off + offsetof(struct ipk_slot_value, buf), ret_buf);
 }
 
-int ipk_slot_read(struct ipk_view *view, u64 off, struct ipk_buf *out)
+/* Where the slot_value at off has its bytes, and how many. */
+static int find_bytes(struct ipk_view *view, u64 off, u64 *ret_at, u64 *ret_len)
 {
-	u64 buf, len, cap, from = off + offsetof(struct ipk_slot_value, bytes);
-	int r = read_words(view, off, &buf, &len);
+	u64 buf, cap;
+	int r = read_words(view, off, &buf, ret_len);
 
-	if (r == 0 && len > IPK_SLOT_INLINE) {
-		r = buf % IPK_LINE || !buf ? -EBADMSG : ipk_view_u64(view, buf, &cap);
-		if (r == 0 && (cap < len || len > ipk_view_size(view)))
-			r = -EBADMSG;
-		from = buf + sizeof(struct ipk_slot_buffer);
-	}
+	*ret_at = off + offsetof(struct ipk_slot_value, bytes);
+	if (r < 0 || *ret_len <= IPK_SLOT_INLINE)
+		return r;
+	*ret_at = buf + sizeof(struct ipk_slot_buffer);
+	r = buf % IPK_LINE || !buf ? -EBADMSG : ipk_view_u64(view, buf, &cap);
+	return r == 0 && (cap < *ret_len || *ret_len > ipk_view_size(view)) ? -EBADMSG : r;
+}
+
+int ipk_slot_read(struct ipk_view *view, u64 off, u64 size, struct ipk_buf *out)
+{
+	u64 at = off, len = size;
+	int r = size ? 0 : find_bytes(view, off, &at, &len);
+
 	if (r < 0)
 		return r;
 	out->len = 0;
 	if (!ipk_buf_room(out, len + 1))
 		return -ENOMEM;
-	r = ipk_view_read(view, from, out->data, len);
+	r = ipk_view_read(view, at, out->data, len);
 	out->len = r ? 0 : len;
 	return r;
 }

@@ -30,27 +30,43 @@ _Static_assert(sizeof(struct ipk_slot_value) == 56, "with a word before it, a li
 /* Where the value lies; NULL: damaged. */
 const void *ipk_slot_value(struct ipk_segment *seg, struct ipk_slot_value *v, u64 *ret_len);
 
+/*
+ * A transaction waits for the segment's lock until the deadline, though never less than a second:
+ * that is longer than anybody holds it who has not stopped.
+ */
 struct ipk_slot_store {
 	struct ipk_self *me;
-	i64 deadline; /* for the segment's lock */
+	i64 deadline;
 	/* Memory is short: 0 when some block was given back, and it may be tried again. */
 	int (*reclaim)(void *arg);
 	void *arg;
 };
-/* -ENOSPC -EBADMSG -ETIMEDOUT ...: the value of the slot is then not to be used. */
+/*
+ * Where len bytes are to be put, after which v->len says so. -ENOSPC -EBADMSG -ETIMEDOUT, -EAGAIN
+ * instead where the deadline is IPK_NOWAIT: the value of the slot is then not to be used.
+ */
+int ipk_slot_room(const struct ipk_slot_store *how, struct ipk_slot_value *v, u64 len,
+		  u8 **ret_bytes);
+/* And puts them there, while somebody may still read what was there before. */
 int ipk_slot_store(const struct ipk_slot_store *how, struct ipk_slot_value *v, const void *data,
 		   u64 len);
+/* What has been committed by anybody, dead or alive, is stored when this returns 0. */
+int ipk_slot_settle(struct ipk_self *me, i64 deadline);
+/* Such a deadline. */
+i64 ipk_slot_deadline(i64 deadline);
 /* Gives the slot's block back. */
-int ipk_slot_release(struct ipk_self *me, struct ipk_slot_value *v, i64 deadline);
+int ipk_slot_release(struct ipk_self *me, struct ipk_slot_value *v);
 /* The same for n of them, as the object goes. */
 int ipk_slot_release_all(struct ipk_self *me, u64 *const buf[], u32 n);
 
 /* ---- without trust -----------------------------------------------------------------------------
  */
 
-/* Puts the value of the slot_value at off into *out. -EBADMSG: none that can be, or it is changing.
+/*
+ * Puts the size bytes at off into *out, or where size is 0 the value of the slot_value there.
+ * -EBADMSG: none that can be, or it is changing.
  */
-int ipk_slot_read(struct ipk_view *view, u64 off, struct ipk_buf *out);
+int ipk_slot_read(struct ipk_view *view, u64 off, u64 size, struct ipk_buf *out);
 /*
  * What is wrong with the slot_value at off, in words, or NULL. has: it holds a value. *ret_buf,
  * *ret_size: its block where it has one, and how much of it is in use.

@@ -6,7 +6,6 @@
 
 #define BODY_MAX (UINT64_C(1) << 48)
 #define TURN 64u /* values that are pushed with one taking of the lock */
-#define SECOND INT64_C(1000000000)
 
 /* ---- geometry -------------------------------------------------------------------------------- */
 
@@ -158,25 +157,17 @@ static int reclaim(void *arg)
 		if (!slot)
 			return -EBADMSG;
 		if (ipk_ld(&slot->var.buf, relaxed))
-			return ipk_slot_release(p->me, &slot->var, ipk_deadline(SECOND));
+			return ipk_slot_release(p->me, &slot->var);
 	}
 	return -ENOSPC;
 }
 
 static int store(struct push *p, struct ipk_stack_slot *slot, const struct iovec *v)
 {
-	struct ipk_slot_store how = {
+	const struct ipk_slot_store how = {
 		.me = p->me, .deadline = p->deadline, .reclaim = reclaim, .arg = p};
-	int r;
 
-	if (v->iov_len > IPK_SLOT_INLINE || ipk_ld(&slot->var.buf, relaxed)) {
-		i64 least = ipk_deadline(SECOND);
-
-		if (how.deadline < least)
-			how.deadline = least;
-	}
-	r = ipk_slot_store(&how, &slot->var, v->iov_base, v->iov_len);
-	return r == -ETIMEDOUT && p->deadline == IPK_NOWAIT ? -EAGAIN : r;
+	return ipk_slot_store(&how, &slot->var, v->iov_base, v->iov_len);
 }
 
 /* Lock held. */

@@ -88,12 +88,6 @@ static int redo(struct ipk_stack *s)
 /* ---- the lock ----------------------------------------------------------------------------------
  */
 
-static int nothing(struct ipk_tx *tx, void *arg)
-{
-	(void)tx, (void)arg;
-	return 0;
-}
-
 static i64 stretched(i64 deadline, i64 patience)
 {
 	i64 least = ipk_deadline(patience);
@@ -108,7 +102,7 @@ static int settle(struct ipk_stack *s, struct ipk_self *me, i64 deadline)
 
 	if (ipk_ld(&s->b->suspect, relaxed)) {
 		if (s->g.size == 0)
-			r = ipk_tx_run(me, nothing, NULL, deadline, NULL);
+			r = ipk_slot_settle(me, deadline);
 		if (r < 0)
 			return r;
 		ipk_st(&s->b->suspect, 0u, relaxed);

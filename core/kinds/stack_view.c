@@ -153,22 +153,7 @@ struct walk {
 
 static int read_value(struct ipk_stack_view *sv, struct walk *wk, u32 id)
 {
-	u64 off = sv_slot(sv, id) + 8;
-	int r;
-
-	if (!sv->g.size)
-		return ipk_slot_read(sv->o->view, off, &wk->value);
-	wk->value.len = 0;
-	if (wk->value.cap < sv->g.size) {
-		ipk_buf_free(&wk->value);
-		wk->value.data = malloc(sv->g.size);
-		if (!wk->value.data)
-			return -ENOMEM;
-		wk->value.cap = sv->g.size;
-	}
-	r = ipk_view_read(sv->o->view, off, wk->value.data, sv->g.size);
-	wk->value.len = r ? 0 : sv->g.size;
-	return r;
+	return ipk_slot_read(sv->o->view, sv_slot(sv, id) + 8, sv->g.size, &wk->value);
 }
 
 static int give(struct walk *wk, u64 w, u64 pos)

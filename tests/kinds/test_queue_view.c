@@ -296,7 +296,7 @@ static void damaged_buffers_are_found(void **state)
 {
 	struct ipk_queue *q = make_queue("str", 4);
 	struct ipk_queue_slot *s = q_slot(q, 0);
-	struct ipk_queue_buffer *buf;
+	struct ipk_slot_buffer *buf;
 	u64 good;
 	struct seen seen;
 	struct look l;
@@ -305,7 +305,7 @@ static void damaged_buffers_are_found(void **state)
 	assert_int_equal(push_text(q, long_value), 0);
 	assert_sound();
 	good = s->var.buf;
-	buf = (struct ipk_queue_buffer *)(void *)(q->obj.seg->base + good);
+	buf = (struct ipk_slot_buffer *)(void *)(q->obj.seg->base + good);
 	s->var.buf = 0;
 	assert_found("without a buffer");
 	s->var.buf = good + 8;
