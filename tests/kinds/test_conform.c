@@ -8,41 +8,16 @@
 #include <cmocka.h>
 
 #include <ctype.h>
-#include <dirent.h>
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "fill.h"
+#include "private_dir.h"
 #include "walk.h"
 
 #define MUTANTS 2000
-
-static char dir[64];
-
-static int make_directory(void **state)
-{
-	(void)state;
-	snprintf(dir, sizeof(dir), "%s/ipk-test-XXXXXX",
-		 access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
-	return mkdtemp(dir) && setenv("IPK_DIR", dir, 1) == 0 ? 0 : -1;
-}
-
-static int remove_directory(void **state)
-{
-	DIR *d = opendir(dir);
-	struct dirent *e;
-
-	(void)state;
-	while (d && (e = readdir(d))) {
-		if (strcmp(e->d_name, ".") && strcmp(e->d_name, ".."))
-			unlinkat(dirfd(d), e->d_name, 0);
-	}
-	if (d)
-		closedir(d);
-	return rmdir(dir);
-}
 
 static struct ipk_segment *new_segment(const char *name)
 {
@@ -505,5 +480,5 @@ int main(void)
 		cmocka_unit_test(no_mutation_crashes_who_reads),
 	};
 
-	return cmocka_run_group_tests(tests, make_directory, remove_directory);
+	return cmocka_run_group_tests(tests, dir_setup, dir_teardown);
 }

@@ -7,7 +7,6 @@
 
 #include <cmocka.h>
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/prctl.h>
@@ -15,33 +14,9 @@
 #include <unistd.h>
 
 #include "fill.h"
+#include "private_dir.h"
 #include "segment/dir.h"
 #include "segment/segment.h"
-
-static char dir[64];
-
-static int make_directory(void **state)
-{
-	(void)state;
-	snprintf(dir, sizeof(dir), "%s/ipk-test-XXXXXX",
-		 access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
-	return mkdtemp(dir) && setenv("IPK_DIR", dir, 1) == 0 ? 0 : -1;
-}
-
-static int remove_directory(void **state)
-{
-	DIR *d = opendir(dir);
-	struct dirent *e;
-
-	(void)state;
-	while (d && (e = readdir(d))) {
-		if (strcmp(e->d_name, ".") && strcmp(e->d_name, ".."))
-			unlinkat(dirfd(d), e->d_name, 0);
-	}
-	if (d)
-		closedir(d);
-	return rmdir(dir);
-}
 
 static struct ipk_segment *new_segment(const char *name)
 {
@@ -330,5 +305,5 @@ int main(void)
 		cmocka_unit_test(a_sound_segment_is_silent_while_others_work_in_it),
 	};
 
-	return cmocka_run_group_tests(tests, make_directory, remove_directory);
+	return cmocka_run_group_tests(tests, dir_setup, dir_teardown);
 }

@@ -7,7 +7,6 @@
 
 #include <cmocka.h>
 
-#include <dirent.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -18,33 +17,9 @@
 #include "base/futex.h"
 #include "ipk/kind.h"
 #include "ipk/semaphore.h"
+#include "private_dir.h"
 
 #define LIMIT_NS INT64_C(60000000000)
-
-static char dir[64];
-
-static int make_directory(void **state)
-{
-	(void)state;
-	snprintf(dir, sizeof(dir), "%s/ipk-test-XXXXXX",
-		 access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
-	return mkdtemp(dir) && setenv("IPK_DIR", dir, 1) == 0 ? 0 : -1;
-}
-
-static int remove_directory(void **state)
-{
-	DIR *d = opendir(dir);
-	struct dirent *e;
-
-	(void)state;
-	while (d && (e = readdir(d))) {
-		if (strcmp(e->d_name, ".") && strcmp(e->d_name, ".."))
-			unlinkat(dirfd(d), e->d_name, 0);
-	}
-	if (d)
-		closedir(d);
-	return rmdir(dir);
-}
 
 struct people {
 	u32 n;
@@ -252,5 +227,5 @@ int main(void)
 		cmocka_unit_test(a_removed_object_and_segment_say_so),
 	};
 
-	return cmocka_run_group_tests(tests, make_directory, remove_directory);
+	return cmocka_run_group_tests(tests, dir_setup, dir_teardown);
 }

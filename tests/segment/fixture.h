@@ -27,38 +27,18 @@
 
 #include "base/futex.h"
 #include "ipk/view.h"
+#include "private_dir.h"
 #include "segment/registry.h"
 
 #define LIMIT_NS INT64_C(60000000000)
 #define TEST_KIND 60000u
 
-static char test_dir[64];
-
-static inline int dir_setup(void **state)
-{
-	(void)state;
-	snprintf(test_dir, sizeof(test_dir), "%s/ipk-test-XXXXXX",
-		 access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
-	return mkdtemp(test_dir) && setenv("IPK_DIR", test_dir, 1) == 0 ? 0 : -1;
-}
-
-static inline int dir_teardown(void **state)
-{
-	DIR *dir = opendir(test_dir);
-	struct dirent *e;
-
-	(void)state;
-	while (dir && (e = readdir(dir)))
-		if (strcmp(e->d_name, ".") && strcmp(e->d_name, ".."))
-			unlinkat(dirfd(dir), e->d_name, 0);
-	if (dir)
-		closedir(dir);
-	return rmdir(test_dir);
-}
-
 /* A test of a trace that broke an earlier design: named after it. */
 #define TRACE(id, f) TRACE_IN(id, f, dir_setup, dir_teardown)
-#define TRACE_IN(id, f, setup, teardown) {"trace_" #id "_" #f, f, setup, teardown, NULL}
+#define TRACE_IN(id, f, setup, teardown)                                                           \
+	{                                                                                          \
+		"trace_" #id "_" #f, f, setup, teardown, NULL                                      \
+	}
 
 /* Naps until cond holds; fails the test after the limit. */
 #define await(cond)                                                                                \

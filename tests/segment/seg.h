@@ -11,12 +11,12 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
+#include "private_dir.h"
 #include "segment/dir.h"
 #include "segment/heap.h"
 #include "segment/image.h"
@@ -122,30 +122,6 @@ static inline int test_open(struct ipk_segment *seg, const char *name, struct ip
 	if (r == 0)
 		*ret = p;
 	return r;
-}
-
-static char test_dir[64];
-
-static inline int test_setup(void **state)
-{
-	struct statvfs fs;
-	/* A container's /dev/shm is too small for some of the tests. */
-	bool shm = statvfs("/dev/shm", &fs) == 0 && fs.f_bavail * fs.f_frsize >= 512u << 20;
-
-	(void)state;
-	snprintf(test_dir, sizeof(test_dir), "%s/ipktest-XXXXXX", shm ? "/dev/shm" : "/tmp");
-	if (!mkdtemp(test_dir))
-		return -1;
-	return setenv("IPK_DIR", test_dir, 1);
-}
-
-static inline int test_teardown(void **state)
-{
-	char cmd[128];
-
-	(void)state;
-	snprintf(cmd, sizeof(cmd), "rm -rf -- '%s'", test_dir);
-	return system(cmd);
 }
 
 static void test_finding(void *arg, const char *where, const char *what)

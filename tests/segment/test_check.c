@@ -265,7 +265,7 @@ static void a_hostile_file_of_holes_costs_nothing(void **state)
 
 static int setup(void **state)
 {
-	int r = test_setup(state);
+	int r = dir_setup(state);
 
 	if (r == 0)
 		make_good();
@@ -275,7 +275,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
 	free(good);
-	return test_teardown(state);
+	return dir_teardown(state);
 }
 
 int main(void)

@@ -578,7 +578,7 @@ static void a_full_file_system_is_an_error_and_no_signal(void **state)
 static int mounted_teardown(void **state)
 {
 	umount2(test_dir, MNT_DETACH); /* left by a failure */
-	return test_teardown(state);
+	return dir_teardown(state);
 }
 
 static void a_small_file_system_gives_a_small_maximum(void **state)
@@ -676,5 +676,5 @@ int main(void)
 		cmocka_unit_test(no_damage_to_the_page_table_crashes_or_hangs),
 	};
 
-	return cmocka_run_group_tests(tests, test_setup, mounted_teardown);
+	return cmocka_run_group_tests(tests, dir_setup, mounted_teardown);
 }

@@ -666,5 +666,5 @@ int main(void)
 		cmocka_unit_test(huge_pages_are_linked_from_the_directory),
 	};
 
-	return cmocka_run_group_tests(tests, test_setup, test_teardown);
+	return cmocka_run_group_tests(tests, dir_setup, dir_teardown);
 }

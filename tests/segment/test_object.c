@@ -745,5 +745,5 @@ int main(void)
 		cmocka_unit_test(killed_at_any_instant_nothing_is_lost),
 	};
 
-	return cmocka_run_group_tests(tests, test_setup, test_teardown);
+	return cmocka_run_group_tests(tests, dir_setup, dir_teardown);
 }

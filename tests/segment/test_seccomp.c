@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* System calls that a container's filter or an old kernel refuses: the library falls back, or says so. */
+/* System calls that a container's filter or an old kernel refuses: the library falls back, or says
+ * so. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -21,24 +22,10 @@
 
 #include "ipk/queue.h"
 #include "ipk/segment.h"
+#include "private_dir.h"
 
-static char dir[64];
-
-static int make_dir(void **state)
-{
-	(void)state;
-	strcpy(dir, "/dev/shm/ipk-seccomp.XXXXXX");
-	return !mkdtemp(dir) || setenv("IPK_DIR", dir, 1) != 0;
-}
-
-static int remove_dir(void **state)
-{
-	(void)state;
-	ipk_segment_remove("s", NULL);
-	return rmdir(dir);
-}
-
-/* From now on this process gets error from the call nr; with arg1 >= 0 only where argument 1 is that. */
+/* From now on this process gets error from the call nr; with arg1 >= 0 only where argument 1 is
+ * that. */
 static bool refuse(uint32_t nr, int64_t arg1, uint32_t error)
 {
 	struct sock_filter any[] = {
@@ -81,7 +68,8 @@ static int consume(void)
 	    ipk_queue_open(seg, "q", NULL, &q, NULL) != 0)
 		return 1;
 	for (uint64_t i = 0; i < 20; i++)
-		if (ipk_queue_pop(q, &v, sizeof(v), NULL, ipk_deadline(INT64_C(60000000000))) != 0 ||
+		if (ipk_queue_pop(q, &v, sizeof(v), NULL, ipk_deadline(INT64_C(60000000000))) !=
+			    0 ||
 		    v != i)
 			return 2;
 	return 0;
@@ -160,5 +148,5 @@ int main(void)
 		cmocka_unit_test(without_file_locks_nobody_takes_part_unseen),
 	};
 
-	return cmocka_run_group_tests(tests, make_dir, remove_dir);
+	return cmocka_run_group_tests(tests, dir_setup, dir_teardown);
 }

@@ -505,5 +505,5 @@ int main(void)
 		cmocka_unit_test(the_death_of_who_makes_good_a_death_loses_nothing),
 	};
 
-	return cmocka_run_group_tests(tests, test_setup, test_teardown);
+	return cmocka_run_group_tests(tests, dir_setup, dir_teardown);
 }
