@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Arrays for C programs; see array.h for the algorithm of wide elements. */
 #include "kinds/array.h"
+#include "kinds/hooks.h"
 #include "object_type.h"
 
 #define ARRAY_SIZE_MAX (UINT64_C(16) << 20)
@@ -76,15 +77,14 @@ int ipk_array_measure(const struct ipk_array_body *body, u64 off, u64 len,
 static int bind_body(struct ipk_obj *obj, struct ipk_array_geometry *ret_g,
 		     struct ipk_array_body **ret_body)
 {
-	struct ipk_array_body *body = ipk_at(obj->seg, obj->body, sizeof(*body), IPK_LINE);
-	struct ipk_array_body copy;
-	u64 before = obj->body - obj->off;
+	u64 room;
+	struct ipk_array_body *body = ipk_body(obj, sizeof(*body), &room), copy;
 	int r;
 
-	if (!body || before > obj->size)
+	if (!body)
 		return -EBADMSG;
 	ipk_copy_out(&copy, body, sizeof(copy));
-	r = ipk_array_measure(&copy, obj->body, obj->size - before, ret_g);
+	r = ipk_array_measure(&copy, obj->body, room, ret_g);
 	if (r < 0)
 		return r;
 	*ret_body = body;
@@ -519,29 +519,25 @@ bool ipk_array_attachable(struct ipk_obj *obj)
 	return bind_body(obj, &g, &body) == 0;
 }
 
-/*
- * The lock of a dead writer must not name its slot once that is another's: it is taken over here, and
- * the write finished. Whoever holds it by now does the same.
- */
-int ipk_array_recover(struct ipk_obj *obj)
-{
+struct unfinished {
 	struct ipk_array_geometry g;
 	struct ipk_array_body *body;
-	struct ipk_self *me;
-	int r;
+};
 
-	r = bind_body(obj, &g, &body);
-	if (r < 0)
+static int mend(struct ipk_self *me, void *arg, bool died)
+{
+	struct unfinished *u = arg;
+
+	(void)died; /* or whoever was told was killed as well */
+	return finish_write(me->seg, &u->g, &u->body->seq);
+}
+
+int ipk_array_recover(struct ipk_obj *obj)
+{
+	struct unfinished u;
+	int r = bind_body(obj, &u.g, &u.body);
+
+	if (r < 0 || !u.g.slots)
 		return r;
-	if (!g.slots || !(ipk_ld(&body->lock, acquire) & IPK_LOCK_OWNER))
-		return 0;
-	me = ipk_self(obj->seg, &r);
-	if (!me)
-		return r;
-	r = ipk_lock(me, &body->lock, IPK_NOWAIT);
-	if (r < 0)
-		return r == -EAGAIN ? 0 : r;
-	r = finish_write(obj->seg, &g, &body->seq);
-	ipk_unlock(me, &body->lock);
-	return r;
+	return ipk_take_over(obj, &u.body->lock, mend, &u);
 }

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "kinds/array.h"
+#include "kinds/hooks.h"
 #include "segment/view.h"
 #include "object_type.h"
 
@@ -51,21 +52,7 @@ static int array_create(struct ipk_tx *tx, void *body, uint64_t body_off, const 
 	return 0;
 }
 
-static int array_attach(struct ipk_segment *seg, const char *name, void **ret_handle,
-			struct ipk_error *err)
-{
-	struct ipk_array *array;
-	int r = ipk_array_open(seg, name, NULL, &array, err);
-
-	if (!r)
-		*ret_handle = array;
-	return r;
-}
-
-static void array_detach(void *handle)
-{
-	ipk_array_close(handle);
-}
+IPK_ATTACH_DETACH(array, ipk_array_open(seg, name, NULL, &handle, err))
 
 /* ---- views ----------------------------------------------------------------------------------- */
 

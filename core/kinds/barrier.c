@@ -5,19 +5,20 @@
 #include "kinds/await.h"
 #include "kinds/barrier.h"
 #include "kinds/cells.h"
+#include "kinds/hooks.h"
 
 /* ---- handle ------------------------------------------------------------------------------------ */
 
 static int bind_body(struct ipk_obj *obj, struct ipk_bar_shape *ret)
 {
-	struct ipk_barrier_body *body = ipk_at(obj->seg, obj->body, sizeof(*body), IPK_LINE);
-	u64 before = obj->body - obj->off, parties;
+	u64 room, parties;
+	struct ipk_barrier_body *body = ipk_body(obj, sizeof(*body), &room);
 
-	if (!body || before > obj->size || obj->size - before < sizeof(*body))
+	if (!body)
 		return -EBADMSG;
 	parties = ipk_ld(&body->parties, relaxed);
-	if (parties == 0 || parties > IPK_BAR_PARTIES_MAX ||
-	    obj->size - before - sizeof(*body) < parties * 8 || ipk_ld(&body->leave, relaxed) > 1)
+	if (parties == 0 || parties > IPK_BAR_PARTIES_MAX || room - sizeof(*body) < parties * 8 ||
+	    ipk_ld(&body->leave, relaxed) > 1)
 		return -EBADMSG;
 	*ret = (struct ipk_bar_shape){
 		.body = body,

@@ -4,6 +4,7 @@
 
 #include "kinds/await.h"
 #include "kinds/barrier.h"
+#include "kinds/hooks.h"
 #include "segment/view.h"
 
 static const struct ipk_arg params[] = {
@@ -41,21 +42,7 @@ static int barrier_create(struct ipk_tx *tx, void *body, uint64_t body_off, cons
 	return 0;
 }
 
-static int barrier_attach(struct ipk_segment *seg, const char *name, void **ret_handle,
-			  struct ipk_error *err)
-{
-	struct ipk_barrier *barrier;
-	int r = ipk_barrier_open(seg, name, &barrier, err);
-
-	if (!r)
-		*ret_handle = barrier;
-	return r;
-}
-
-static void barrier_detach(void *handle)
-{
-	ipk_barrier_close(handle);
-}
+IPK_ATTACH_DETACH(barrier, ipk_barrier_open(seg, name, &handle, err))
 
 /* ---- views ------------------------------------------------------------------------------------- */
 

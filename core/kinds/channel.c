@@ -3,17 +3,14 @@
 #include <stdio.h>
 
 #include "kinds/channel.h"
+#include "kinds/hooks.h"
 #include "object_type.h"
 
 struct ipk_channel_body *ipk_channel_body(struct ipk_obj *obj)
 {
-	struct ipk_channel_body *b = ipk_at(obj->seg, obj->body, sizeof(*b), IPK_LINE);
-	u64 before = obj->body - obj->off;
+	struct ipk_channel_body *b = ipk_body(obj, sizeof(*b), NULL);
 
-	if (!b || before > obj->size || obj->size - before < sizeof(*b) ||
-	    ipk_ld(&b->cap, relaxed) > IPK_CHANNEL_CAP_MAX)
-		return NULL;
-	return b;
+	return b && ipk_ld(&b->cap, relaxed) <= IPK_CHANNEL_CAP_MAX ? b : NULL;
 }
 
 int ipk_channel_open(struct ipk_segment *seg, const char *name, const char *type,

@@ -4,6 +4,7 @@
 
 #include "kinds/await.h"
 #include "kinds/channel.h"
+#include "kinds/hooks.h"
 
 #define BATCH 64   /* values asked for at once */
 #define ROOM 4096u /* bytes of a buffer at first */
@@ -229,21 +230,7 @@ static int channel_create(struct ipk_tx *tx, void *body, uint64_t body_off, cons
 	return 0;
 }
 
-static int channel_attach(struct ipk_segment *seg, const char *name, void **ret_handle,
-			  struct ipk_error *err)
-{
-	struct ipk_channel *ch;
-	int r = ipk_channel_open(seg, name, NULL, &ch, err);
-
-	if (!r)
-		*ret_handle = ch;
-	return r;
-}
-
-static void channel_detach(void *handle)
-{
-	ipk_channel_close(handle);
-}
+IPK_ATTACH_DETACH(channel, ipk_channel_open(seg, name, NULL, &handle, err))
 
 static int bench_rounds(void *handle, uint64_t n)
 {

@@ -3,6 +3,7 @@
 #include "base/copy.h"
 #include "kinds/await.h"
 #include "kinds/future.h"
+#include "kinds/hooks.h"
 #include "object_type.h"
 
 #define BROKEN_NOW 1 /* among the transactions: commit, and say that it is broken */
@@ -11,11 +12,7 @@
 
 struct ipk_future_body *ipk_future_body(struct ipk_obj *obj)
 {
-	u64 before = obj->body - obj->off;
-
-	if (before > obj->size || obj->size - before < sizeof(struct ipk_future_body))
-		return NULL;
-	return ipk_at(obj->seg, obj->body, sizeof(struct ipk_future_body), IPK_LINE);
+	return ipk_body(obj, sizeof(struct ipk_future_body), NULL);
 }
 
 int ipk_future_open(struct ipk_segment *seg, const char *name, const char *type,

@@ -4,6 +4,7 @@
 
 #include "kinds/await.h"
 #include "kinds/future.h"
+#include "kinds/hooks.h"
 
 /* ---- in ------------------------------------------------------------------------------ */
 
@@ -303,21 +304,7 @@ static int future_create(struct ipk_tx *tx, void *body, uint64_t body_off, const
 	return 0;
 }
 
-static int future_attach(struct ipk_segment *seg, const char *name, void **ret_handle,
-			 struct ipk_error *err)
-{
-	struct ipk_future *f;
-	int r = ipk_future_open(seg, name, NULL, &f, err);
-
-	if (!r)
-		*ret_handle = f;
-	return r;
-}
-
-static void future_detach(void *handle)
-{
-	ipk_future_close(handle);
-}
+IPK_ATTACH_DETACH(future, ipk_future_open(seg, name, NULL, &handle, err))
 
 const struct ipk_kind ipk_kind_future = {
 	.id = 15,

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "kinds/await.h"
+#include "kinds/hooks.h"
 #include "kinds/latch.h"
 #include "segment/view.h"
 
@@ -13,13 +14,9 @@ static bool count_ok(u64 count)
 
 static struct ipk_latch_body *body_of(struct ipk_obj *obj)
 {
-	struct ipk_latch_body *body = ipk_at(obj->seg, obj->body, sizeof(*body), IPK_LINE);
-	u64 before = obj->body - obj->off;
+	struct ipk_latch_body *body = ipk_body(obj, sizeof(*body), NULL);
 
-	if (!body || before > obj->size || obj->size - before < sizeof(*body) ||
-	    !count_ok(ipk_ld(&body->count, relaxed)))
-		return NULL;
-	return body;
+	return body && count_ok(ipk_ld(&body->count, relaxed)) ? body : NULL;
 }
 
 int ipk_latch_open(struct ipk_segment *seg, const char *name, struct ipk_latch **ret_latch,
@@ -178,21 +175,7 @@ static int latch_create(struct ipk_tx *tx, void *body, uint64_t body_off, const 
 	return 0;
 }
 
-static int latch_attach(struct ipk_segment *seg, const char *name, void **ret_handle,
-			struct ipk_error *err)
-{
-	struct ipk_latch *latch;
-	int r = ipk_latch_open(seg, name, &latch, err);
-
-	if (!r)
-		*ret_handle = latch;
-	return r;
-}
-
-static void latch_detach(void *handle)
-{
-	ipk_latch_close(handle);
-}
+IPK_ATTACH_DETACH(latch, ipk_latch_open(seg, name, &handle, err))
 
 static int read_body(const struct ipk_object_view *o, struct ipk_latch_body *ret)
 {

@@ -2,6 +2,7 @@
 /* Maps for C programs: handles and reading. Writers are in map_write.c, the algorithm in map.h. */
 #include <sched.h>
 
+#include "kinds/hooks.h"
 #include "kinds/map.h"
 #include "object_type.h"
 
@@ -14,11 +15,7 @@
 
 struct ipk_map_body *ipk_map_body(struct ipk_obj *obj)
 {
-	u64 before = obj->body - obj->off;
-
-	if (before > obj->size || obj->size - before < sizeof(struct ipk_map_body))
-		return NULL;
-	return ipk_at(obj->seg, obj->body, sizeof(struct ipk_map_body), IPK_LINE);
+	return ipk_body(obj, sizeof(struct ipk_map_body), NULL);
 }
 
 bool ipk_map_attachable(struct ipk_obj *obj)

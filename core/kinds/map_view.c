@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Maps for tools: the descriptor, and reading without trust. */
+#include "kinds/hooks.h"
 #include "kinds/map.h"
 #include "segment/view.h"
 
@@ -46,21 +47,7 @@ int ipk_map_make(struct ipk_tx *tx, void *body, uint64_t body_off, const struct 
 	return ipk_map_init(tx, b, n->param[0].u64);
 }
 
-static int map_attach(struct ipk_segment *seg, const char *name, void **ret_handle,
-		      struct ipk_error *err)
-{
-	struct ipk_map *map;
-	int r = ipk_map_open(seg, name, NULL, NULL, &map, err);
-
-	if (!r)
-		*ret_handle = map;
-	return r;
-}
-
-void ipk_map_detach(void *handle)
-{
-	ipk_map_close(handle);
-}
+IPK_ATTACH_DETACH(map, ipk_map_open(seg, name, NULL, NULL, &handle, err))
 
 /* ---- views ----------------------------------------------------------------------------------- */
 
@@ -255,7 +242,7 @@ const struct ipk_kind ipk_kind_map = {
 	.size = ipk_map_size,
 	.create = ipk_map_make,
 	.attach = map_attach,
-	.detach = ipk_map_detach,
+	.detach = map_detach,
 	.attachable = ipk_map_attachable,
 	.destroy = ipk_map_destroy,
 	.recover = ipk_map_recover,

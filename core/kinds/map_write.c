@@ -2,6 +2,7 @@
 /* Maps: what changes them. The algorithm is drawn in map.h. */
 #include <sys/random.h>
 
+#include "kinds/hooks.h"
 #include "kinds/map_write.h"
 
 /* Entries of at least so many bytes are filled outside the segment's lock. */
@@ -41,13 +42,18 @@ static void fill_entry(struct ipk_map_write *w, u64 off)
 /* ---- the map's lock ---------------------------------------------------------------------------
  */
 
+/* Killed before this store, we are a dead owner ourselves. */
+static void suspect(struct ipk_map_body *b)
+{
+	ipk_st(&b->suspect, 1, relaxed);
+}
+
 int ipk_map_lock(struct ipk_self *me, struct ipk_map_body *b, i64 deadline)
 {
 	int r = ipk_lock(me, &b->lock, deadline);
 
-	/* Killed before this store, we are a dead owner ourselves. */
 	if (r > 0)
-		ipk_st(&b->suspect, 1, relaxed);
+		suspect(b);
 	return r < 0 ? r : 0;
 }
 
@@ -418,29 +424,20 @@ int ipk_map_init(struct ipk_tx *tx, struct ipk_map_body *b, u64 cap)
 	return 0;
 }
 
-/*
- * The lock of a dead writer must not name its slot once that is another's: it is taken over here.
- * Whoever has it by now does the same.
- */
+static int mend(struct ipk_self *me, void *arg, bool died)
+{
+	struct ipk_map_body *b = arg;
+
+	if (died)
+		suspect(b);
+	return ipk_map_mend(me, b, IPK_FOREVER);
+}
+
 int ipk_map_recover(struct ipk_obj *obj)
 {
 	struct ipk_map_body *b = ipk_map_body(obj);
-	struct ipk_self *me;
-	int r;
 
-	if (!b)
-		return -EBADMSG;
-	if (!(ipk_ld(&b->lock, acquire) & IPK_LOCK_OWNER))
-		return 0;
-	me = ipk_self(obj->seg, &r);
-	if (!me)
-		return r;
-	r = ipk_map_lock(me, b, IPK_NOWAIT);
-	if (r < 0)
-		return r == -EAGAIN ? 0 : r;
-	r = ipk_map_mend(me, b, IPK_FOREVER);
-	ipk_unlock(me, &b->lock);
-	return r;
+	return b ? ipk_take_over(obj, &b->lock, mend, b) : -EBADMSG;
 }
 
 void ipk_map_wake(struct ipk_obj *obj)

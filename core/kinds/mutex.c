@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "kinds/await.h"
+#include "kinds/hooks.h"
 #include "kinds/mutex.h"
 
 /* ---- handle ------------------------------------------------------------------------------------
@@ -11,13 +12,9 @@
 
 static struct ipk_mutex_body *body_of(struct ipk_obj *obj)
 {
-	struct ipk_mutex_body *body = ipk_at(obj->seg, obj->body, sizeof(*body), IPK_LINE);
-	u64 before = obj->body - obj->off;
+	struct ipk_mutex_body *body = ipk_body(obj, sizeof(*body), NULL);
 
-	if (!body || before > obj->size || obj->size - before < sizeof(*body) ||
-	    ipk_ld(&body->recursive, relaxed) > 1)
-		return NULL;
-	return body;
+	return body && ipk_ld(&body->recursive, relaxed) <= 1 ? body : NULL;
 }
 
 int ipk_mutex_open(struct ipk_segment *seg, const char *name, struct ipk_mutex **ret_mutex,

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "kinds/await.h"
+#include "kinds/hooks.h"
 #include "kinds/mutex.h"
 #include "segment/view.h"
 
@@ -28,21 +29,7 @@ static int mutex_create(struct ipk_tx *tx, void *body, uint64_t body_off, const 
 	return 0;
 }
 
-static int mutex_attach(struct ipk_segment *seg, const char *name, void **ret_handle,
-			struct ipk_error *err)
-{
-	struct ipk_mutex *mutex;
-	int r = ipk_mutex_open(seg, name, &mutex, err);
-
-	if (!r)
-		*ret_handle = mutex;
-	return r;
-}
-
-static void mutex_detach(void *handle)
-{
-	ipk_mutex_close(handle);
-}
+IPK_ATTACH_DETACH(mutex, ipk_mutex_open(seg, name, &handle, err))
 
 /* ---- views -------------------------------------------------------------------------------------
  */

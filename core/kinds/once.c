@@ -4,18 +4,14 @@
 
 #include "kinds/await.h"
 #include "kinds/cells.h"
+#include "kinds/hooks.h"
 #include "kinds/once.h"
 
 /* ---- handle --------------------------------------------------------------------------------- */
 
 static struct ipk_once_body *body_of(struct ipk_obj *obj)
 {
-	struct ipk_once_body *body = ipk_at(obj->seg, obj->body, sizeof(*body), IPK_LINE);
-	u64 before = obj->body - obj->off;
-
-	if (!body || before > obj->size || obj->size - before < sizeof(*body))
-		return NULL;
-	return body;
+	return ipk_body(obj, sizeof(struct ipk_once_body), NULL);
 }
 
 int ipk_once_open(struct ipk_segment *seg, const char *name, struct ipk_once **ret_once,

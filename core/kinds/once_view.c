@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Once for tools: the descriptor, the verbs, and reading without trust. */
 #include "kinds/await.h"
+#include "kinds/hooks.h"
 #include "kinds/mutex.h"
 #include "kinds/once.h"
 
@@ -25,21 +26,7 @@ static int once_create(struct ipk_tx *tx, void *body, uint64_t body_off, const s
 	return 0; /* zeros: pending */
 }
 
-static int once_attach(struct ipk_segment *seg, const char *name, void **ret_handle,
-		       struct ipk_error *err)
-{
-	struct ipk_once *once;
-	int r = ipk_once_open(seg, name, &once, err);
-
-	if (!r)
-		*ret_handle = once;
-	return r;
-}
-
-static void once_detach(void *handle)
-{
-	ipk_once_close(handle);
-}
+IPK_ATTACH_DETACH(once, ipk_once_open(seg, name, &handle, err))
 
 /* ---- views ---------------------------------------------------------------------------------- */
 

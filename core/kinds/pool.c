@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "kinds/await.h"
+#include "kinds/hooks.h"
 #include "kinds/pool.h"
 #include "object_type.h"
 
@@ -11,16 +12,16 @@
 
 static int bind_body(struct ipk_obj *obj, struct ipk_pool_shape *ret)
 {
-	struct ipk_pool_body *body = ipk_at(obj->seg, obj->body, sizeof(*body), IPK_LINE);
-	u64 before = obj->body - obj->off, cap, bytes;
+	u64 room, cap, bytes;
+	struct ipk_pool_body *body = ipk_body(obj, sizeof(*body), &room);
 	u32 size;
 
-	if (!body || before > obj->size)
+	if (!body)
 		return -EBADMSG;
 	cap = ipk_ld(&body->cap, relaxed);
 	size = ipk_ld(&body->size, relaxed);
 	bytes = ipk_pool_bytes(cap, size);
-	if (!bytes || bytes > obj->size - before)
+	if (!bytes || bytes > room)
 		return -EBADMSG;
 	*ret = (struct ipk_pool_shape){
 		.body = body,

@@ -5,6 +5,7 @@
 
 #include "base/copy.h"
 #include "kinds/await.h"
+#include "kinds/hooks.h"
 #include "kinds/pool.h"
 #include "segment/view.h"
 #include "object_type.h"
@@ -42,21 +43,7 @@ static int pool_create(struct ipk_tx *tx, void *body, uint64_t body_off, const s
 	return 0;
 }
 
-static int pool_attach(struct ipk_segment *seg, const char *name, void **ret_handle,
-		       struct ipk_error *err)
-{
-	struct ipk_pool *pool;
-	int r = ipk_pool_open(seg, name, NULL, &pool, err);
-
-	if (!r)
-		*ret_handle = pool;
-	return r;
-}
-
-static void pool_detach(void *handle)
-{
-	ipk_pool_close(handle);
-}
+IPK_ATTACH_DETACH(pool, ipk_pool_open(seg, name, NULL, &handle, err))
 
 /* ---- views ---------------------------------------------------------------------------------- */
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Queues for C programs: the handle, the fast paths, waiting, leases. The algorithm is in queue.h. */
 #include "base/copy.h"
+#include "kinds/hooks.h"
 #include "kinds/queue.h"
 #include "object_type.h"
 
@@ -44,15 +45,15 @@ int ipk_queue_measure(const struct ipk_queue_body *body, u64 off, u64 len,
 int ipk_queue_bind(struct ipk_queue *q)
 {
 	struct ipk_obj *obj = &q->obj;
-	u64 before = obj->body - obj->off;
 	struct ipk_queue_body copy;
+	u64 room;
 	int r;
 
-	q->b = ipk_at(obj->seg, obj->body, sizeof(*q->b), IPK_LINE);
-	if (!q->b || before > obj->size)
+	q->b = ipk_body(obj, sizeof(*q->b), &room);
+	if (!q->b)
 		return -EBADMSG;
 	ipk_copy_out(&copy, q->b, sizeof(copy));
-	r = ipk_queue_measure(&copy, obj->body, obj->size - before, &q->g);
+	r = ipk_queue_measure(&copy, obj->body, room, &q->g);
 	if (r < 0)
 		return r;
 	q->slots = ipk_at(obj->seg, q->g.slots, q->g.cap * q->g.stride, 8);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Queues for tools: the descriptor and the verbs. Reading without trust is in queue_view.c. */
 #include "kinds/await.h"
+#include "kinds/hooks.h"
 #include "kinds/queue.h"
 #include "kinds/queue_view.h"
 
@@ -40,21 +41,7 @@ static int queue_create(struct ipk_tx *tx, void *body, uint64_t body_off, const 
 	return 0;
 }
 
-static int queue_attach(struct ipk_segment *seg, const char *name, void **ret_handle,
-			struct ipk_error *err)
-{
-	struct ipk_queue *q;
-	int r = ipk_queue_open(seg, name, NULL, &q, err);
-
-	if (r == 0)
-		*ret_handle = q;
-	return r;
-}
-
-static void queue_detach(void *handle)
-{
-	ipk_queue_close(handle);
-}
+IPK_ATTACH_DETACH(queue, ipk_queue_open(seg, name, NULL, &handle, err))
 
 /* ---- verbs ------------------------------------------------------------------------------------ */
 

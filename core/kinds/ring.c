@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 
 #include "base/copy.h"
+#include "kinds/hooks.h"
 #include "kinds/ring.h"
 #include "object_type.h"
 
@@ -80,15 +81,15 @@ u32 ipk_ring_sum(const void *data, u64 len, u64 pos)
 int ipk_ring_bind(struct ipk_ring_handle *h)
 {
 	struct ipk_obj *obj = &h->obj;
-	u64 before = obj->body - obj->off;
 	struct ipk_ring_body copy;
+	u64 room;
 	int r;
 
-	h->b = ipk_at(obj->seg, obj->body, sizeof(*h->b), IPK_LINE);
-	if (!h->b || before > obj->size)
+	h->b = ipk_body(obj, sizeof(*h->b), &room);
+	if (!h->b)
 		return -EBADMSG;
 	ipk_copy_out(&copy, h->b, sizeof(copy));
-	r = ipk_ring_measure(&copy, obj->body, obj->size - before, &h->g);
+	r = ipk_ring_measure(&copy, obj->body, room, &h->g);
 	if (r < 0)
 		return r;
 	h->data = ipk_at(obj->seg, h->g.data, h->g.bytes, 8);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Who produces and who consumes, and what becomes of that when somebody dies. */
+#include "kinds/hooks.h"
 #include "kinds/ring.h"
 #include "segment/registry.h"
 
@@ -137,36 +138,19 @@ static void mend_word(struct ipk_ring_handle *h, u64 *word)
 			return;
 }
 
-/*
- * Nothing was half-done under the lock that the next one to lock does not see to. It may be our own,
- * who have reserved something and sweep: not to be taken.
- */
-static void mend_lock(struct ipk_ring_handle *h, struct ipk_self *me)
-{
-	u32 own = (u32)(ipk_ld(&h->b->lock, acquire) & IPK_LOCK_OWNER);
-
-	if (own && own - 1 != me->slot && ipk_dead(h->obj.seg, own - 1, true) &&
-	    ipk_lock(me, &h->b->lock, IPK_NOWAIT) >= 0)
-		ipk_unlock(me, &h->b->lock);
-}
-
 int ipk_ring_recover(struct ipk_obj *obj)
 {
 	struct ipk_ring_handle h = {.obj = *obj};
-	struct ipk_self *me = obj->opener;
 	int r = ipk_ring_bind(&h);
 
 	if (r < 0)
 		return r;
-	if (!me)
-		me = ipk_self(obj->seg, &r);
-	if (!me)
-		return r;
 	mend_word(&h, &h.b->producer);
 	mend_word(&h, &h.b->consumer);
-	mend_lock(&h, me);
+	/* Nothing was half-done under the lock that the next one to lock does not see to. */
+	r = ipk_take_over(obj, &h.b->lock, NULL, NULL);
 	ipk_ring_wake(&h.obj);
-	return 0;
+	return r;
 }
 
 void ipk_ring_wake(struct ipk_obj *obj)

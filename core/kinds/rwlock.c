@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "kinds/await.h"
+#include "kinds/hooks.h"
 #include "kinds/rwlock.h"
 #include "object_type.h"
 
@@ -10,14 +11,14 @@
 
 static int bind_body(struct ipk_obj *obj, struct ipk_rw_shape *ret)
 {
-	struct ipk_rwlock_body *body = ipk_at(obj->seg, obj->body, sizeof(*body), IPK_LINE);
-	u64 before = obj->body - obj->off, cap, bytes;
+	u64 room, cap, bytes;
+	struct ipk_rwlock_body *body = ipk_body(obj, sizeof(*body), &room);
 
-	if (!body || before > obj->size)
+	if (!body)
 		return -EBADMSG;
 	cap = ipk_ld(&body->cap, relaxed);
 	bytes = ipk_rw_bytes(cap);
-	if (!bytes || bytes > obj->size - before)
+	if (!bytes || bytes > room)
 		return -EBADMSG;
 	*ret = (struct ipk_rw_shape){body, {(u8 *)(body + 1), cap, IPK_RW_SHIFT}};
 	return 0;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Reader-writer locks for tools: the descriptor, the verbs, and reading without trust. */
 #include "kinds/await.h"
+#include "kinds/hooks.h"
 #include "kinds/rwlock.h"
 #include "segment/view.h"
 
@@ -31,21 +32,7 @@ static int rwlock_create(struct ipk_tx *tx, void *body, uint64_t body_off, const
 	return 0;
 }
 
-static int rwlock_attach(struct ipk_segment *seg, const char *name, void **ret_handle,
-			 struct ipk_error *err)
-{
-	struct ipk_rwlock *lock;
-	int r = ipk_rwlock_open(seg, name, &lock, err);
-
-	if (!r)
-		*ret_handle = lock;
-	return r;
-}
-
-static void rwlock_detach(void *handle)
-{
-	ipk_rwlock_close(handle);
-}
+IPK_ATTACH_DETACH(rwlock, ipk_rwlock_open(seg, name, &handle, err))
 
 /* ---- views ---------------------------------------------------------------------------------- */
 

@@ -1,20 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /* What becomes of a semaphore's permits when somebody dies, and what else the segment asks for. */
+#include "kinds/hooks.h"
 #include "kinds/semaphore.h"
 #include "segment/registry.h"
 
 int ipk_sem_bind(struct ipk_obj *obj, struct ipk_sem_shape *ret)
 {
-	struct ipk_semaphore_body *body = ipk_at(obj->seg, obj->body, sizeof(*body), IPK_LINE);
-	u64 before = obj->body - obj->off, bytes, cap;
+	u64 room, bytes, cap;
+	struct ipk_semaphore_body *body = ipk_body(obj, sizeof(*body), &room);
 
-	if (!body || before > obj->size)
+	if (!body)
 		return -EBADMSG;
 	ret->body = body;
 	cap = ipk_ld(&body->cap, relaxed);
 	bytes = ipk_sem_bytes(cap);
-	if (!bytes || bytes > obj->size - before ||
-	    ipk_ld(&body->stride, relaxed) != ipk_sem_stride(cap))
+	if (!bytes || bytes > room || ipk_ld(&body->stride, relaxed) != ipk_sem_stride(cap))
 		return -EBADMSG;
 	ret->cells = (struct ipk_cells){(u8 *)(body + 1), cap, ipk_sem_shift(cap)};
 	return 0;
@@ -53,29 +53,33 @@ bool ipk_semaphore_attachable(struct ipk_obj *obj)
 	return ipk_sem_bind(obj, &shape) == 0;
 }
 
+struct mending {
+	struct ipk_sem_shape s;
+	int n; /* permits that became free */
+};
+
+static int mend(struct ipk_self *me, void *arg, bool died)
+{
+	struct mending *m = arg;
+
+	(void)me;
+	if (died)
+		m->n = ipk_sem_settle(&m->s);
+	return 0;
+}
+
 int ipk_semaphore_recover(struct ipk_obj *obj)
 {
-	struct ipk_self *me = obj->opener;
-	struct ipk_sem_shape s;
-	int n = 0, r;
+	struct mending m = {.n = 0};
+	int r = ipk_sem_bind(obj, &m.s);
 
-	r = ipk_sem_bind(obj, &s);
+	if (r == 0)
+		r = ipk_take_over(obj, &m.s.body->lock, mend, &m);
 	if (r < 0)
 		return r;
-	if (!me)
-		me = ipk_self(obj->seg, &r);
-	if (!me)
-		return r;
-	if (ipk_ld(&s.body->lock, acquire) & IPK_LOCK_OWNER) {
-		r = ipk_lock(me, &s.body->lock, IPK_NOWAIT);
-		if (r > 0)
-			n = ipk_sem_settle(&s);
-		if (r >= 0)
-			ipk_unlock(me, &s.body->lock);
-	}
-	n += ipk_cells_mend(obj->seg, &s.cells);
-	if (n)
-		ipk_sem_notify(s.body, n);
+	m.n += ipk_cells_mend(obj->seg, &m.s.cells);
+	if (m.n)
+		ipk_sem_notify(m.s.body, m.n);
 	return 0;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Semaphores for tools: the descriptor, the verbs, and reading without trust. */
 #include "kinds/await.h"
+#include "kinds/hooks.h"
 #include "kinds/semaphore.h"
 #include "segment/view.h"
 
@@ -48,21 +49,7 @@ static int semaphore_create(struct ipk_tx *tx, void *body, uint64_t body_off,
 	return 0;
 }
 
-static int semaphore_attach(struct ipk_segment *seg, const char *name, void **ret_handle,
-			    struct ipk_error *err)
-{
-	struct ipk_semaphore *sem;
-	int r = ipk_semaphore_open(seg, name, &sem, err);
-
-	if (!r)
-		*ret_handle = sem;
-	return r;
-}
-
-static void semaphore_detach(void *handle)
-{
-	ipk_semaphore_close(handle);
-}
+IPK_ATTACH_DETACH(semaphore, ipk_semaphore_open(seg, name, &handle, err))
 
 /* ---- views -------------------------------------------------------------------------------------
  */

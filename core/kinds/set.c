@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Sets: a map's functions under their own names, and the descriptor. */
+#include "kinds/hooks.h"
 #include "kinds/set.h"
 #include "object_type.h"
 
@@ -91,16 +92,7 @@ uint64_t ipk_set_changes(const struct ipk_set *set)
 /* ---- the descriptor ----------------------------------------------------------------------------
  */
 
-static int set_attach(struct ipk_segment *seg, const char *name, void **ret_handle,
-		      struct ipk_error *err)
-{
-	struct ipk_set *set;
-	int r = ipk_set_open(seg, name, NULL, &set, err);
-
-	if (!r)
-		*ret_handle = set;
-	return r;
-}
+IPK_ATTACH_DETACH(set, ipk_set_open(seg, name, NULL, &handle, err))
 
 static const char *const stat_names[] = {"adds",  "removes",    "changes", "tables",
 					 "slots", "tombstones", NULL};
@@ -156,7 +148,7 @@ const struct ipk_kind ipk_kind_set = {
 	.size = ipk_map_size,
 	.create = ipk_map_make,
 	.attach = set_attach,
-	.detach = ipk_map_detach,
+	.detach = set_detach,
 	.attachable = ipk_map_attachable,
 	.destroy = ipk_map_destroy,
 	.recover = ipk_map_recover,

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Stacks for C programs: the handle, and push. The algorithm is in stack.h. */
+#include "kinds/hooks.h"
 #include "kinds/stack.h"
 #include "kinds/await.h"
 #include "object_type.h"
@@ -47,15 +48,15 @@ int ipk_stack_measure(const struct ipk_stack_body *body, u64 off, u64 len,
 int ipk_stack_bind(struct ipk_stack *s)
 {
 	struct ipk_obj *obj = &s->obj;
-	u64 before = obj->body - obj->off;
 	struct ipk_stack_body copy;
+	u64 room;
 	int r;
 
-	s->b = ipk_at(obj->seg, obj->body, sizeof(*s->b), IPK_LINE);
-	if (!s->b || before > obj->size)
+	s->b = ipk_body(obj, sizeof(*s->b), &room);
+	if (!s->b)
 		return -EBADMSG;
 	ipk_copy_out(&copy, s->b, sizeof(copy));
-	r = ipk_stack_measure(&copy, obj->body, obj->size - before, &s->g);
+	r = ipk_stack_measure(&copy, obj->body, room, &s->g);
 	if (r < 0)
 		return r;
 	s->slots = ipk_at(obj->seg, s->g.slots, s->g.cap * s->g.stride, 8);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Stacks for tools: the descriptor and the verbs. Reading without trust is in stack_view.c. */
 #include "kinds/await.h"
+#include "kinds/hooks.h"
 #include "kinds/stack_view.h"
 
 #define BATCH 256
@@ -43,21 +44,7 @@ static int stack_create(struct ipk_tx *tx, void *body, uint64_t body_off, const 
 	return 0;
 }
 
-static int stack_attach(struct ipk_segment *seg, const char *name, void **ret_handle,
-			struct ipk_error *err)
-{
-	struct ipk_stack *s;
-	int r = ipk_stack_open(seg, name, NULL, &s, err);
-
-	if (r == 0)
-		*ret_handle = s;
-	return r;
-}
-
-static void stack_detach(void *handle)
-{
-	ipk_stack_close(handle);
-}
+IPK_ATTACH_DETACH(stack, ipk_stack_open(seg, name, NULL, &handle, err))
 
 /* ---- verbs ------------------------------------------------------------------------------------
  */

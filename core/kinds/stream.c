@@ -6,6 +6,7 @@
 #include "base/copy.h"
 #include "base/futex.h"
 #include "kinds/await.h"
+#include "kinds/hooks.h"
 #include "kinds/stream.h"
 #include "object_type.h"
 
@@ -45,14 +46,14 @@ int ipk_stream_measure(const struct ipk_stream_body *body, u64 len, struct ipk_s
 
 static int bind_body(struct ipk_obj *obj, struct ipk_stream_body **ret_body, struct ipk_stream_shape *ret)
 {
-	struct ipk_stream_body *b = ipk_at(obj->seg, obj->body, sizeof(*b), IPK_LINE), copy;
-	u64 before = obj->body - obj->off;
+	u64 room;
+	struct ipk_stream_body *b = ipk_body(obj, sizeof(*b), &room), copy;
 	int r;
 
-	if (!b || before > obj->size)
+	if (!b)
 		return -EBADMSG;
 	ipk_copy_out(&copy, b, sizeof(copy));
-	r = ipk_stream_measure(&copy, obj->size - before, ret);
+	r = ipk_stream_measure(&copy, room, ret);
 	if (r == 0 && !ipk_at(obj->seg, obj->body, ret->end, IPK_LINE))
 		r = -EBADMSG;
 	*ret_body = b;
@@ -421,22 +422,10 @@ bool ipk_stream_attachable(struct ipk_obj *obj)
 	return bind_body(obj, &b, &s) == 0;
 }
 
-/* The lock of a dead producer passes on while he can still be told to be dead. */
-static int take_over(struct ipk_stream *st)
+static int mend(struct ipk_self *me, void *arg, bool died)
 {
-	struct ipk_self *me = st->obj.opener;
-	int r = 0;
-
-	if (!(ipk_ld(&st->b->lock, acquire) & IPK_LOCK_OWNER))
-		return 0;
-	if (!me)
-		me = ipk_self(st->obj.seg, &r);
-	if (!me)
-		return r;
-	if (ipk_lock(me, &st->b->lock, IPK_NOWAIT) < 0)
-		return 0;
-	trim(st);
-	ipk_unlock(me, &st->b->lock);
+	(void)me, (void)died;
+	trim(arg);
 	return 0;
 }
 
@@ -447,7 +436,7 @@ int ipk_stream_recover(struct ipk_obj *obj)
 	int r = bind_body(obj, &st.b, &st.s);
 
 	if (r == 0)
-		r = take_over(&st);
+		r = ipk_take_over(obj, &st.b->lock, mend, &st);
 	for (u32 i = 0; r == 0 && i < st.s.subs; i++) {
 		struct ipk_stream_name *n = ipk_stream_name_at(st.b, &st.s, i);
 		u64 owner = ipk_ld(&n->owner, acquire); /* the word before the liveness of its owner */

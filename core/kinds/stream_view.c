@@ -2,6 +2,7 @@
 /* What a stream holds, read without trust, and its descriptor. The verbs are in stream_ops.c. */
 #include <stdlib.h>
 
+#include "kinds/hooks.h"
 #include "kinds/stream.h"
 #include "object_type.h"
 #include "segment/view.h"
@@ -374,20 +375,7 @@ static int stream_create(struct ipk_tx *tx, void *body, uint64_t body_off, const
 	return fill_body(n, body);
 }
 
-static int stream_attach(struct ipk_segment *seg, const char *name, void **ret_handle, struct ipk_error *err)
-{
-	struct ipk_stream *st;
-	int r = ipk_stream_open(seg, name, NULL, &st, err);
-
-	if (r == 0)
-		*ret_handle = st;
-	return r;
-}
-
-static void stream_detach(void *handle)
-{
-	ipk_stream_close(handle);
-}
+IPK_ATTACH_DETACH(stream, ipk_stream_open(seg, name, NULL, &handle, err))
 
 static int bench_rounds(void *handle, uint64_t n)
 {

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/* What kinds do alike in the functions that their descriptors name. */
+#include "kinds/hooks.h"
+#include "segment/registry.h"
+
+void *ipk_body(struct ipk_obj *obj, u64 size, u64 *ret_room)
+{
+	u64 before = obj->body - obj->off;
+
+	if (before > obj->size || obj->size - before < size)
+		return NULL;
+	if (ret_room)
+		*ret_room = obj->size - before;
+	return ipk_at(obj->seg, obj->body, size, IPK_LINE);
+}
+
+int ipk_take_over(struct ipk_obj *obj, u64 *lock, ipk_mend_fn *mend, void *arg)
+{
+	struct ipk_self *me = obj->opener;
+	/* Acquire: the word before the liveness of its owner. */
+	u32 own = (u32)(ipk_ld(lock, acquire) & IPK_LOCK_OWNER);
+	int r = 0, died;
+
+	if (!own)
+		return 0;
+	if (!me)
+		me = ipk_self(obj->seg, &r);
+	if (!me)
+		return r;
+	/* Our own: we hold it and sweep. Or our number's former owner's, whom the next one to lock notices. */
+	if (own - 1 == me->slot || !ipk_dead(obj->seg, own - 1, true))
+		return 0;
+	died = ipk_lock(me, lock, IPK_NOWAIT);
+	if (died < 0)
+		return 0;
+	if (mend)
+		r = mend(me, arg, died);
+	ipk_unlock(me, lock);
+	return r;
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/* What kinds do alike in the functions that their descriptors name. */
+#ifndef IPK_KINDS_HOOKS_H
+#define IPK_KINDS_HOOKS_H
+
+#include "ipk/kind.h"
+#include "segment/segment.h"
+
+/*
+ * The body of an object, for who attaches it or mends it: NULL unless size bytes of it are the object's.
+ * *ret_room, where given: how many are.
+ */
+void *ipk_body(struct ipk_obj *obj, u64 size, u64 *ret_room);
+
+/*
+ * After a death: a dead holder's lock must not name its number once that is another's, so it is taken
+ * over here, and mend called with it held; who has it by now mends as well. died: nobody else was told.
+ */
+typedef int ipk_mend_fn(struct ipk_self *me, void *arg, bool died);
+int ipk_take_over(struct ipk_obj *obj, u64 *lock, ipk_mend_fn *mend, void *arg);
+
+/* KIND_attach() and KIND_detach() by KIND's functions for C programs; open: of seg, name, &handle and err. */
+#define IPK_ATTACH_DETACH(kind, open)                                                              \
+	static int kind##_attach(struct ipk_segment *seg, const char *name, void **ret_handle,     \
+				 struct ipk_error *err)                                            \
+	{                                                                                          \
+		struct ipk_##kind *handle;                                                         \
+		int r = open;                                                                      \
+                                                                                                   \
+		if (r == 0)                                                                        \
+			*ret_handle = handle;                                                      \
+		return r;                                                                          \
+	}                                                                                          \
+                                                                                                   \
+	static void kind##_detach(void *handle)                                                    \
+	{                                                                                          \
+		ipk_##kind##_close(handle);                                                        \
+	}
+
+#endif
