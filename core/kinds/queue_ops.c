@@ -1,12 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Queues for tools: the descriptor and the verbs. Reading without trust is in queue_view.c. */
-#include "kinds/await.h"
 #include "kinds/hooks.h"
 #include "kinds/queue.h"
 #include "kinds/queue_view.h"
-
-#define BATCH 256
-#define BATCH_BYTES (UINT64_C(1) << 18)
 
 /* ---- creation --------------------------------------------------------------------------------- */
 
@@ -45,114 +41,15 @@ IPK_ATTACH_DETACH(queue, ipk_queue_open(seg, name, NULL, &handle, err))
 
 /* ---- verbs ------------------------------------------------------------------------------------ */
 
-static int run_push(struct ipk_call *call)
+/* The oldest first: a consumer that waits gets it. */
+static void put_back(struct ipk_queue *q, struct ipk_queue_lease *leases, unsigned n)
 {
-	struct ipk_queue *q = call->handle;
-	struct ipk_item items[BATCH];
-	struct iovec values[BATCH];
-	int n, i, r;
-
-	while ((n = call->next(call, items, BATCH)) > 0) {
-		for (i = 0; i < n; i++)
-			values[i] = (struct iovec){(void *)items[i].data, items[i].len};
-		for (i = 0; i < n; i += r) {
-			r = ipk_queue_push_many(q, values + i, (unsigned)(n - i), ipk_call_deadline(call));
-			if (r < 0)
-				return ipk_call_refused(call, r, "full");
-			call->done += (u64)r;
-		}
-	}
-	return n;
+	for (unsigned i = 0; i < n; i++)
+		ipk_queue_nack(q, &leases[i]);
 }
 
-/* Waits for one item, then takes what else is there, within reason. */
-static int gather(struct ipk_call *call, struct ipk_queue_lease *leases, unsigned max)
-{
-	struct ipk_queue *q = call->handle;
-	int r = ipk_queue_lease(q, leases, ipk_call_deadline(call));
-	u64 bytes;
-	unsigned n;
-
-	if (r < 0)
-		return r;
-	bytes = leases[0].len;
-	for (n = 1; n < max && bytes < BATCH_BYTES; n++) {
-		if (ipk_queue_lease(q, &leases[n], IPK_NOWAIT) < 0)
-			break;
-		bytes += leases[n].len;
-	}
-	return (int)n;
-}
-
-/* Gives the items out; what was not delivered goes back, marked. */
-static int deliver(struct ipk_call *call, struct ipk_queue_lease *leases, unsigned n)
-{
-	struct ipk_queue *q = call->handle;
-	int r = 0;
-
-	for (unsigned i = 0; i < n && r >= 0; i++) {
-		struct ipk_item item = {
-			.data = leases[i].data,
-			.len = leases[i].len,
-			.pos = leases[i].pos,
-			.redelivered = leases[i].redelivered,
-		};
-
-		r = call->emit(call, &item);
-	}
-	if (r >= 0)
-		r = call->flush(call);
-	if (r < 0) {
-		for (unsigned i = 0; i < n; i++)
-			ipk_queue_nack(q, &leases[i]);
-		return r;
-	}
-	ipk_queue_ack_many(q, leases, n);
-	call->done += n;
-	return 0;
-}
-
-static int run_pop(struct ipk_call *call)
-{
-	struct ipk_queue_lease leases[BATCH];
-	u64 want = call->count ? call->count : 1, left;
-
-	while (call->done < want) {
-		int r;
-
-		left = want - call->done;
-		r = gather(call, leases, left < BATCH ? (unsigned)left : BATCH);
-		if (r < 0)
-			return ipk_call_refused(call, r, "empty");
-		r = deliver(call, leases, (unsigned)r);
-		if (r < 0)
-			return r;
-	}
-	return 0;
-}
-
-/* One at a time: what flush does with it, running a command, decides about each. */
-static int run_lease(struct ipk_call *call)
-{
-	u64 want = call->count ? call->count : 1;
-
-	while (call->done < want) {
-		struct ipk_queue_lease lease;
-		int r = ipk_queue_lease(call->handle, &lease, ipk_call_deadline(call));
-
-		if (r < 0)
-			return ipk_call_refused(call, r, "empty");
-		r = deliver(call, &lease, 1);
-		if (r < 0)
-			return r;
-	}
-	return 0;
-}
-
-static int run_close(struct ipk_call *call)
-{
-	return ipk_queue_shutdown(call->handle);
-}
+#define IPK_LEASED queue
+#include "kinds/lease_verbs.h"
 
 const struct ipk_op ipk_queue_ops[] = {
 	{.name = "push",
@@ -179,32 +76,6 @@ const struct ipk_op ipk_queue_ops[] = {
 };
 
 /* ---- how it is measured -------------------------------------------------------------------------- */
-
-static int bench_rounds(void *handle, uint64_t n)
-{
-	u64 val[8] = {0};
-	size_t size = ipk_queue_element_size(handle);
-	int r = 0;
-
-	if (size > sizeof(val))
-		return -EMSGSIZE;
-	while (n-- && !r) {
-		r = ipk_queue_push(handle, val, size, IPK_NOWAIT);
-		if (!r)
-			r = ipk_queue_pop(handle, val, sizeof(val), NULL, IPK_NOWAIT);
-	}
-	return r;
-}
-
-static int bench_send(void *handle, const void *data, size_t len, int64_t deadline)
-{
-	return ipk_queue_push(handle, data, len, deadline);
-}
-
-static int bench_recv(void *handle, void *buf, size_t size, int64_t deadline)
-{
-	return ipk_queue_pop(handle, buf, size, NULL, deadline);
-}
 
 static int bench_send_many(void *handle, const void *data, size_t len, unsigned n, int64_t deadline)
 {

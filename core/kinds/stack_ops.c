@@ -1,11 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Stacks for tools: the descriptor and the verbs. Reading without trust is in stack_view.c. */
-#include "kinds/await.h"
 #include "kinds/hooks.h"
 #include "kinds/stack_view.h"
-
-#define BATCH 256
-#define BATCH_BYTES (UINT64_C(1) << 18)
 
 /* ---- creation ---------------------------------------------------------------------------------
  */
@@ -49,45 +45,6 @@ IPK_ATTACH_DETACH(stack, ipk_stack_open(seg, name, NULL, &handle, err))
 /* ---- verbs ------------------------------------------------------------------------------------
  */
 
-static int run_push(struct ipk_call *call)
-{
-	struct ipk_item items[BATCH];
-	struct iovec values[BATCH];
-	int n, i, r;
-
-	while ((n = call->next(call, items, BATCH)) > 0) {
-		for (i = 0; i < n; i++)
-			values[i] = (struct iovec){(void *)items[i].data, items[i].len};
-		for (i = 0; i < n; i += r) {
-			r = ipk_stack_push_many(call->handle, values + i, (unsigned)(n - i),
-						ipk_call_deadline(call));
-			if (r < 0)
-				return ipk_call_refused(call, r, "full");
-			call->done += (u64)r;
-		}
-	}
-	return n;
-}
-
-/* Waits for one item, then takes what else is there, within reason. */
-static int gather(struct ipk_call *call, struct ipk_stack_lease *leases, unsigned max)
-{
-	struct ipk_stack *s = call->handle;
-	int r = ipk_stack_lease(s, leases, ipk_call_deadline(call));
-	u64 bytes;
-	unsigned n;
-
-	if (r < 0)
-		return r;
-	bytes = leases[0].len;
-	for (n = 1; n < max && bytes < BATCH_BYTES; n++) {
-		if (ipk_stack_lease(s, &leases[n], IPK_NOWAIT) < 0)
-			break;
-		bytes += leases[n].len;
-	}
-	return (int)n;
-}
-
 /* The last that was taken first: they lie as before. */
 static void put_back(struct ipk_stack *s, struct ipk_stack_lease *leases, unsigned n)
 {
@@ -95,74 +52,8 @@ static void put_back(struct ipk_stack *s, struct ipk_stack_lease *leases, unsign
 		ipk_stack_nack(s, &leases[n]);
 }
 
-/* Gives the items out; what was not delivered goes back, marked. */
-static int deliver(struct ipk_call *call, struct ipk_stack_lease *leases, unsigned n)
-{
-	struct ipk_stack *s = call->handle;
-	int r = 0;
-
-	for (unsigned i = 0; i < n && r >= 0; i++) {
-		struct ipk_item item = {
-			.data = leases[i].data,
-			.len = leases[i].len,
-			.pos = leases[i].pos,
-			.redelivered = leases[i].redelivered,
-		};
-
-		r = call->emit(call, &item);
-	}
-	if (r >= 0)
-		r = call->flush(call);
-	if (r < 0) {
-		put_back(s, leases, n);
-		return r;
-	}
-	r = ipk_stack_ack_many(s, leases, n);
-	call->done += r > 0 ? (u64)r : 0;
-	return r < 0 ? r : 0;
-}
-
-static int run_pop(struct ipk_call *call)
-{
-	struct ipk_stack_lease leases[BATCH];
-	u64 want = call->count ? call->count : 1, left;
-
-	while (call->done < want) {
-		int r;
-
-		left = want - call->done;
-		r = gather(call, leases, left < BATCH ? (unsigned)left : BATCH);
-		if (r < 0)
-			return ipk_call_refused(call, r, "empty");
-		r = deliver(call, leases, (unsigned)r);
-		if (r < 0)
-			return r;
-	}
-	return 0;
-}
-
-/* One at a time: what flush does with it, running a command, decides about each. */
-static int run_lease(struct ipk_call *call)
-{
-	u64 want = call->count ? call->count : 1;
-
-	while (call->done < want) {
-		struct ipk_stack_lease lease;
-		int r = ipk_stack_lease(call->handle, &lease, ipk_call_deadline(call));
-
-		if (r < 0)
-			return ipk_call_refused(call, r, "empty");
-		r = deliver(call, &lease, 1);
-		if (r < 0)
-			return r;
-	}
-	return 0;
-}
-
-static int run_close(struct ipk_call *call)
-{
-	return ipk_stack_shutdown(call->handle);
-}
+#define IPK_LEASED stack
+#include "kinds/lease_verbs.h"
 
 const struct ipk_op ipk_stack_ops[] = {
 	{.name = "push",
@@ -190,32 +81,6 @@ const struct ipk_op ipk_stack_ops[] = {
 
 /* ---- measuring ---------------------------------------------------------------------------------
  */
-
-static int bench_rounds(void *handle, uint64_t n)
-{
-	u64 val[8] = {0};
-	size_t size = ipk_stack_element_size(handle);
-	int r = 0;
-
-	if (size > sizeof(val))
-		return -EMSGSIZE;
-	while (n-- && !r) {
-		r = ipk_stack_push(handle, val, size, IPK_NOWAIT);
-		if (!r)
-			r = ipk_stack_pop(handle, val, sizeof(val), NULL, IPK_NOWAIT);
-	}
-	return r;
-}
-
-static int bench_send(void *handle, const void *data, size_t len, int64_t deadline)
-{
-	return ipk_stack_push(handle, data, len, deadline);
-}
-
-static int bench_recv(void *handle, void *buf, size_t size, int64_t deadline)
-{
-	return ipk_stack_pop(handle, buf, size, NULL, deadline);
-}
 
 static const struct ipk_bench bench = {
 	.round = "push + pop",
