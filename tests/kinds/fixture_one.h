@@ -42,6 +42,20 @@ static inline const char *value(void)
 	return text;
 }
 
+/* A verb of the object ends with r, and, where says is given, prints that or, refused, has it in its message. */
+static inline void verb_does(const char *kind, const char *verb, const char *arg, int r,
+			     const char *says)
+{
+	struct verb v = {0};
+
+	assert_int_equal(verb_run(&v, seg, "x", kind, verb, NULL, arg, NULL), r);
+	if (says && r < 0)
+		assert_non_null(strstr(v.call.err.text, says));
+	else if (says)
+		assert_string_equal(v.out.data, says);
+	verb_end(&v);
+}
+
 static inline int in_thread(void *(*fn)(void *arg), void *arg)
 {
 	pthread_t thread;

@@ -3,23 +3,9 @@
 #ifndef TEST_KINDS_QUEUE_TEST_H
 #define TEST_KINDS_QUEUE_TEST_H
 
-#include "kinds/fixture_kind.h"
+#include "kinds/fixture_values.h"
 
 #include "kinds/queue.h"
-
-#define SEG "s"
-
-static inline struct ipk_segment *make_segment(uint64_t max)
-{
-	struct ipk_segment_options options = IPK_SEGMENT_OPTIONS_INIT;
-	struct ipk_segment *seg = NULL;
-	struct ipk_error err = {0};
-
-	options.max = max;
-	if (ipk_segment_create(SEG, &options, &seg, &err) != 0)
-		fail_msg("create: %s", err.text);
-	return seg;
-}
 
 static inline struct ipk_queue *open_queue(struct ipk_segment *seg, const char *name)
 {
@@ -111,24 +97,17 @@ static inline u64 word(u64 lap, enum ipk_queue_state st, u32 rdc, u32 own)
 static inline void die_in(void (*fn)(struct ipk_queue *q))
 {
 	pid_t pid = fork();
-	int status;
 
-	assert_true(pid >= 0);
 	if (pid == 0) {
 		fn(child_queue());
-		kill(getpid(), SIGKILL);
-		_exit(97);
+		kill_self();
 	}
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+	assert_killed(pid);
 }
 
 static inline void assert_sound(void)
 {
-	struct findings f = findings_of(SEG, "q");
-
-	if (f.n)
-		fail_msg("check: %s", f.last);
+	assert_object_sound("q");
 }
 
 #endif

@@ -186,9 +186,7 @@ static void nobody_goes_on_before_all_have_arrived(void **state)
 	s->limit = 2000;
 	for (u32 i = 0; i < PARTIES; i++) {
 		s->number = i;
-		ipk_st(&s->there, 0u, seq_cst);
-		pid[i] = spawn(march, s);
-		await(ipk_ld(&s->there, seq_cst));
+		pid[i] = spawn_ready(march, s, &s->there);
 	}
 	for (u32 i = 0; i < PARTIES; i++)
 		assert_ended_well(join_child(pid[i]));
@@ -291,13 +289,8 @@ static void take_part(void *arg)
 
 static pid_t start(struct stage *s, u32 number)
 {
-	pid_t pid;
-
 	s->number = number;
-	ipk_st(&s->there, 0u, seq_cst);
-	pid = spawn(take_part, s);
-	await(ipk_ld(&s->there, seq_cst));
-	return pid;
+	return spawn_ready(take_part, s, &s->there);
 }
 
 static void kill_at_random(bool leave)
@@ -346,21 +339,13 @@ static void it_goes_on_through_100_kills_that_leave_it(void **state)
 
 static void the_verbs_arrive_and_watch(void **state)
 {
-	struct verb v = { 0 };
-
 	(void)state;
 	ipk_barrier_close(make(2, false));
-	assert_int_equal(verb_run(&v, seg, "x", "barrier", "wait", NULL, NULL, NULL), -EAGAIN);
-	verb_end(&v);
-	for (int i = 0; i < 2; i++) {
-		assert_int_equal(verb_run(&v, seg, "x", "barrier", "arrive", NULL, NULL, NULL), 0);
-		verb_end(&v);
-	}
-	assert_int_equal(verb_run(&v, seg, "x", "barrier", "get", NULL, NULL, NULL), 0);
-	assert_string_equal(v.out.data, "1\n");
-	verb_end(&v);
-	assert_int_equal(verb_run(&v, seg, "x", "barrier", "reset", NULL, NULL, NULL), 0);
-	verb_end(&v);
+	verb_does("barrier", "wait", NULL, -EAGAIN, NULL);
+	for (int i = 0; i < 2; i++)
+		verb_does("barrier", "arrive", NULL, 0, NULL);
+	verb_does("barrier", "get", NULL, 0, "1\n");
+	verb_does("barrier", "reset", NULL, 0, NULL);
 }
 
 int main(void)

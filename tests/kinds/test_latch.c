@@ -148,26 +148,15 @@ static void nobody_misses_an_opening(void **state)
 
 static void the_verbs_count_and_wait(void **state)
 {
-	struct verb v = { 0 };
-
 	(void)state;
 	ipk_latch_close(make(3));
-	assert_int_equal(verb_run(&v, seg, "x", "latch", "await", NULL, NULL, NULL), -EAGAIN);
-	verb_end(&v);
-	assert_int_equal(verb_run(&v, seg, "x", "latch", "countdown", NULL, "4", NULL), -EOVERFLOW);
-	assert_non_null(strstr(v.call.err.text, "3 is left"));
-	verb_end(&v);
-	assert_int_equal(verb_run(&v, seg, "x", "latch", "countdown", NULL, "2", NULL), 0);
-	verb_end(&v);
-	assert_int_equal(verb_run(&v, seg, "x", "latch", "countdown", NULL, NULL, NULL), 0);
-	verb_end(&v);
-	assert_int_equal(verb_run(&v, seg, "x", "latch", "await", NULL, NULL, NULL), 0);
-	verb_end(&v);
-	assert_int_equal(verb_run(&v, seg, "x", "latch", "get", NULL, NULL, NULL), 0);
-	assert_string_equal(v.out.data, "0\n");
-	verb_end(&v);
-	assert_int_equal(verb_run(&v, seg, "x", "latch", "reset", NULL, NULL, NULL), 0);
-	verb_end(&v);
+	verb_does("latch", "await", NULL, -EAGAIN, NULL);
+	verb_does("latch", "countdown", "4", -EOVERFLOW, "3 is left");
+	verb_does("latch", "countdown", "2", 0, NULL);
+	verb_does("latch", "countdown", NULL, 0, NULL);
+	verb_does("latch", "await", NULL, 0, NULL);
+	verb_does("latch", "get", NULL, 0, "0\n");
+	verb_does("latch", "reset", NULL, 0, NULL);
 }
 
 int main(void)

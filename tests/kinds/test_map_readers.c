@@ -206,12 +206,9 @@ static void read_a_large_value(void *arg)
 static void stop_reader(pid_t pid, struct paused *p)
 {
 	u64 reads = ipk_ld(&p->reads, relaxed);
-	int status;
 
 	await(ipk_ld(&p->reads, relaxed) > reads);
-	assert_int_equal(kill(pid, SIGSTOP), 0);
-	assert_int_equal(waitpid(pid, &status, WUNTRACED), pid);
-	assert_true(WIFSTOPPED(status));
+	stop_child(pid);
 }
 
 static void end_reader(pid_t pid, struct paused *p)

@@ -4,8 +4,6 @@
 #include "ipk/mutex.h"
 #include "kinds/mutex.h"
 
-#define WORKERS 4u
-
 static struct ipk_mutex *open_mutex(struct ipk_segment *in)
 {
 	struct ipk_mutex *m = NULL;
@@ -105,6 +103,8 @@ static void a_damaged_mutex_is_refused_and_found(void **state)
 
 /* ---- deaths -------------------------------------------------------------------------------------- */
 
+#define WORKERS 4u
+
 struct stage {
 	u32 there;
 	u64 counter, inside;
@@ -112,35 +112,31 @@ struct stage {
 	u32 number;
 };
 
+#include "fixture_workers.h"
+
 static void lock_and_stop(void *arg)
 {
-	struct stage *s = arg;
 	struct ipk_segment *mine = open_segment("s");
 	struct ipk_mutex *m = open_mutex(mine);
 
+	(void)arg;
 	must(m && ipk_mutex_lock(m, IPK_FOREVER) == 0);
-	ipk_st(&s->there, 1u, seq_cst);
+	ipk_st(&stage->there, 1u, seq_cst);
 	raise(SIGSTOP);
 }
 
-static void die_with_it(struct stage *s)
+static void die_with_it(void)
 {
-	pid_t pid;
-
-	s->there = 0;
-	pid = spawn(lock_and_stop, s);
-	await(ipk_ld(&s->there, seq_cst));
-	kill_child(pid);
+	kill_child(spawn_ready(lock_and_stop, NULL, &stage->there));
 }
 
 static void the_next_locker_is_told_of_the_owners_death(void **state)
 {
-	struct stage *s = shared(sizeof(*s));
 	struct ipk_mutex *m = make(false);
 	int fd = -1;
 
 	(void)state;
-	die_with_it(s);
+	die_with_it();
 	assert_int_equal(ipk_mutex_lock(m, IPK_FOREVER), -EOWNERDEAD);
 	assert_string_equal(value(), "suspect");
 	assert_int_equal(ipk_mutex_consistent(m), 0);
@@ -148,7 +144,7 @@ static void the_next_locker_is_told_of_the_owners_death(void **state)
 	assert_int_equal(ipk_mutex_lock(m, IPK_NOWAIT), 0);
 	assert_int_equal(ipk_mutex_unlock(m), 0);
 	/* The news is not lost by a sweep, nor by a second death. */
-	die_with_it(s);
+	die_with_it();
 	await(ipk_segment_sweep(seg) >= 0 && ipk_mutex_owner(m->body->word) == 0);
 	assert_int_equal(run("lock", true, &fd), -EOWNERDEAD);
 	assert_int_equal(fd, -1);
@@ -163,18 +159,15 @@ static void the_next_locker_is_told_of_the_owners_death(void **state)
 	assert_int_equal(ipk_mutex_lock(m, IPK_NOWAIT), 0);
 	assert_int_equal(ipk_mutex_unlock(m), 0);
 	assert_int_equal(ipk_mutex_close(m), 0);
-	munmap(s, sizeof(*s));
 }
 
 static void a_stopped_owner_keeps_it(void **state)
 {
-	struct stage *s = shared(sizeof(*s));
 	struct ipk_mutex *m = make(false);
 	pid_t pid;
 
 	(void)state;
-	pid = spawn(lock_and_stop, s);
-	await(ipk_ld(&s->there, seq_cst));
+	pid = spawn_ready(lock_and_stop, NULL, &stage->there);
 	assert_int_equal(ipk_mutex_lock(m, IPK_NOWAIT), -EAGAIN);
 	assert_int_equal(ipk_mutex_lock(m, ipk_deadline(MS)), -ETIMEDOUT);
 	assert_int_equal(ipk_mutex_reset(m), -EBUSY);
@@ -183,7 +176,6 @@ static void a_stopped_owner_keeps_it(void **state)
 	assert_int_equal(ipk_mutex_consistent(m), 0);
 	assert_int_equal(ipk_mutex_unlock(m), 0);
 	assert_int_equal(ipk_mutex_close(m), 0);
-	munmap(s, sizeof(*s));
 }
 
 static void a_descriptor_lets_go_in_order(void **state)
@@ -206,86 +198,48 @@ static void a_descriptor_lets_go_in_order(void **state)
 /* inside is who is in it; only one may be, and what it protects is whole unless the owner died. */
 static void work(void *arg)
 {
-	struct stage *s = arg;
-	u32 number = s->number;
+	u32 number = stage->number;
 	struct ipk_segment *mine = open_segment("s");
 	struct ipk_mutex *m = open_mutex(mine);
 	u64 seed = (u64)getpid(), none;
 	int r;
 
+	(void)arg;
 	must(m);
-	ipk_st(&s->there, 1u, seq_cst);
+	ipk_st(&stage->there, 1u, seq_cst);
 	for (;;) {
 		r = ipk_mutex_lock(m, seeded(&seed) % 4 ? IPK_FOREVER : ipk_deadline(20000));
 		if (r == -ETIMEDOUT)
 			continue;
 		must(r == 0 || r == -EOWNERDEAD);
 		none = 0;
-		must(ipk_cas(&s->inside, &none, number + 1, seq_cst));
-		s->counter++;
+		must(ipk_cas(&stage->inside, &none, number + 1, seq_cst));
+		stage->counter++;
 		none = number + 1;
-		must(ipk_cas(&s->inside, &none, 0, seq_cst));
+		must(ipk_cas(&stage->inside, &none, 0, seq_cst));
 		if (r == -EOWNERDEAD)
 			must(ipk_mutex_consistent(m) == 0);
 		must(ipk_mutex_unlock(m) == 0);
-		ipk_add(&s->rounds[number], 1, seq_cst);
+		ipk_add(&stage->rounds[number], 1, seq_cst);
 	}
 }
 
-static pid_t start(struct stage *s, u32 number)
-{
-	pid_t pid;
-
-	s->number = number;
-	ipk_st(&s->there, 0u, seq_cst);
-	pid = spawn(work, s);
-	await(ipk_ld(&s->there, seq_cst));
-	return pid;
-}
-
-static void kill_worker(struct stage *s, u32 number, pid_t pid)
+static void forget(u32 number)
 {
 	u64 in = number + 1;
-	int status;
 
-	/* Stopped first, so that nobody else is inside before it is forgotten. */
-	assert_int_equal(kill(pid, SIGSTOP), 0);
-	assert_int_equal(waitpid(pid, &status, WUNTRACED), pid);
-	assert_true(WIFSTOPPED(status));
-	ipk_cas(&s->inside, &in, 0, seq_cst);
-	kill_child(pid);
+	ipk_cas(&stage->inside, &in, 0, seq_cst);
 }
 
 static void it_excludes_through_200_kills(void **state)
 {
-	struct stage *s = shared(sizeof(*s));
-	pid_t pid[WORKERS];
-	u64 seed = 5;
+	struct workers w = {.work = work, .forget = forget};
 
 	(void)state;
 	ipk_mutex_close(make(false));
-	for (u32 i = 0; i < WORKERS; i++)
-		pid[i] = start(s, i);
-	for (int kills = 0; kills < 200; kills++) {
-		u32 i = seeded(&seed) % WORKERS;
-		u64 before = ipk_ld(&s->rounds[i], seq_cst);
-
-		await(ipk_ld(&s->rounds[i], seq_cst) > before);
-		for (u32 spin = seeded(&seed) % 2000; spin; spin--)
-			ipk_pause();
-		kill_worker(s, i, pid[i]);
-		pid[i] = start(s, i);
-	}
-	for (u32 i = 0; i < WORKERS; i++) {
-		u64 before = ipk_ld(&s->rounds[i], seq_cst);
-
-		await(ipk_ld(&s->rounds[i], seq_cst) > before + 5);
-	}
-	for (u32 i = 0; i < WORKERS; i++)
-		kill_worker(s, i, pid[i]);
+	kill_workers(&w, 200);
 	await(ipk_segment_sweep(seg) >= 0 && strcmp(value(), "held") != 0);
 	assert_int_equal(findings_of("s", "x").n, 0);
-	munmap(s, sizeof(*s));
 }
 
 int main(void)
@@ -294,10 +248,11 @@ int main(void)
 		TEST(one_thread_holds_it),
 		TEST(a_recursive_one_is_unlocked_as_often_as_locked),
 		TEST(a_damaged_mutex_is_refused_and_found),
-		TRACE_IN(E3, the_next_locker_is_told_of_the_owners_death, setup, teardown),
-		TEST(a_stopped_owner_keeps_it),
+		TRACE_IN(E3, the_next_locker_is_told_of_the_owners_death, stage_setup,
+			 stage_teardown),
+		STAGED(a_stopped_owner_keeps_it),
 		TEST(a_descriptor_lets_go_in_order),
-		TEST(it_excludes_through_200_kills),
+		STAGED(it_excludes_through_200_kills),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -14,19 +14,7 @@ struct stage {
 	u32 ready; /* what it makes */
 };
 
-static struct stage *stage;
-
-static int stage_setup(void **state)
-{
-	stage = shared(sizeof(*stage));
-	return setup(state);
-}
-
-static int stage_teardown(void **state)
-{
-	munmap(stage, sizeof(*stage));
-	return teardown(state);
-}
+#include "fixture_stage.h"
 
 static struct ipk_once *open_once(unsigned mode)
 {
@@ -209,12 +197,7 @@ static void begin_and_stop(void *arg)
 
 static pid_t running(void)
 {
-	pid_t pid;
-
-	ipk_st(&stage->there, 0u, seq_cst);
-	pid = spawn(begin_and_stop, NULL);
-	await(ipk_ld(&stage->there, seq_cst));
-	return pid;
+	return spawn_ready(begin_and_stop, NULL, &stage->there);
 }
 
 static void a_stopped_runner_is_waited_for_and_a_dead_one_replaced(void **state)
@@ -350,8 +333,6 @@ static void thirty_die_at_it_and_it_is_done_once(void **state)
 	assert_int_equal(findings_of("s", "x").n, 0);
 	assert_int_equal(ipk_once_close(once), 0);
 }
-
-#define STAGED(f) cmocka_unit_test_setup_teardown(f, stage_setup, stage_teardown)
 
 int main(void)
 {

@@ -15,19 +15,7 @@ struct stage {
 	u64 rounds[WORKERS];
 };
 
-static struct stage *stage;
-
-static int stage_setup(void **state)
-{
-	stage = shared(sizeof(*stage));
-	return setup(state);
-}
-
-static int stage_teardown(void **state)
-{
-	munmap(stage, sizeof(*stage));
-	return teardown(state);
-}
+#include "fixture_workers.h"
 
 static struct ipk_pool *open_pool(struct ipk_segment *in)
 {
@@ -320,60 +308,26 @@ static void work(void *arg)
 	}
 }
 
-static pid_t start(u32 number)
+static void forget(u32 number)
 {
-	pid_t pid;
-
-	stage->number = number;
-	ipk_st(&stage->there, 0u, seq_cst);
-	pid = spawn(work, NULL);
-	await(ipk_ld(&stage->there, seq_cst));
-	return pid;
-}
-
-static void kill_worker(u32 number, pid_t pid)
-{
-	int status;
-
-	/* Stopped first, so that nobody else has it before it is forgotten. */
-	assert_int_equal(kill(pid, SIGSTOP), 0);
-	assert_int_equal(waitpid(pid, &status, WUNTRACED), pid);
-	assert_true(WIFSTOPPED(status));
 	for (u32 i = 0; i < OBJECTS; i++) {
 		u64 in = number + 1;
 
 		ipk_cas(&stage->owner[i], &in, 0, seq_cst);
 	}
-	kill_child(pid);
 }
 
 static void three_objects_survive_100_kills(void **state)
 {
+	struct workers w = {.work = work, .forget = forget};
 	struct ipk_pool *pool = make(NULL, OBJECTS);
-	pid_t pid[WORKERS];
-	u64 seed = 5;
 
 	(void)state;
-	for (u32 i = 0; i < WORKERS; i++)
-		pid[i] = start(i);
-	for (int kills = 0; kills < 100; kills++) {
-		u32 i = seeded(&seed) % WORKERS;
-		u64 before = ipk_ld(&stage->rounds[i], seq_cst);
-
-		await(ipk_ld(&stage->rounds[i], seq_cst) > before);
-		for (u32 spin = seeded(&seed) % 2000; spin; spin--)
-			ipk_pause();
-		kill_worker(i, pid[i]);
-		pid[i] = start(i);
-	}
-	for (u32 i = 0; i < WORKERS; i++)
-		kill_worker(i, pid[i]);
+	kill_workers(&w, 100);
 	await(ipk_segment_sweep(seg) >= 0 && ipk_pool_free(pool) == OBJECTS);
 	assert_int_equal(findings_of("s", "x").n, 0);
 	ipk_pool_close(pool);
 }
-
-#define STAGED(f) cmocka_unit_test_setup_teardown(f, stage_setup, stage_teardown)
 
 int main(void)
 {

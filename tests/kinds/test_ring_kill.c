@@ -28,15 +28,6 @@ struct record {
 
 static struct record *rec;
 
-#define must_be(r, cond)                                                                           \
-	do {                                                                                       \
-		if (!(cond)) {                                                                     \
-			fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__,                         \
-				ipk_strerror((int)(r)));                                           \
-			_exit(99);                                                                 \
-		}                                                                                  \
-	} while (0)
-
 static u32 length_of(u32 id, u32 seq)
 {
 	return rec->variable ? (seq * 2654435761u + id) % LEN_MAX : 0;

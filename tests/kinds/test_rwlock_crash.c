@@ -14,19 +14,7 @@ struct stage {
 	u64 a, b; /* what the lock protects: equal, unless a writer died */
 };
 
-static struct stage *stage;
-
-static int stage_setup(void **state)
-{
-	stage = shared(sizeof(*stage));
-	return setup(state);
-}
-
-static int stage_teardown(void **state)
-{
-	munmap(stage, sizeof(*stage));
-	return teardown(state);
-}
+#include "fixture_workers.h"
 
 enum hold { READ, WRITE, CLAIM };
 
@@ -232,57 +220,21 @@ static void work(void *arg)
 	}
 }
 
-static pid_t start(u32 number)
-{
-	pid_t pid;
-
-	stage->number = number;
-	ipk_st(&stage->there, 0u, seq_cst);
-	pid = spawn(work, NULL);
-	await(ipk_ld(&stage->there, seq_cst));
-	return pid;
-}
-
-static void kill_worker(u32 number, pid_t pid)
+static void forget(u32 number)
 {
 	u64 in = number + 1;
-	int status;
 
-	/* Stopped first, so that nobody else is in before it is forgotten. */
-	assert_int_equal(kill(pid, SIGSTOP), 0);
-	assert_int_equal(waitpid(pid, &status, WUNTRACED), pid);
-	assert_true(WIFSTOPPED(status));
 	ipk_cas(&stage->writer, &in, 0, seq_cst);
 	ipk_st(&stage->reading[number], 0u, seq_cst);
-	kill_child(pid);
 }
 
 static void nobody_reads_beside_a_writer_through_100_kills(void **state)
 {
-	pid_t pid[WORKERS];
-	u64 seed = 5;
+	struct workers w = {.work = work, .forget = forget};
 
 	(void)state;
 	ipk_rwlock_close(make(3));
-	for (u32 i = 0; i < WORKERS; i++)
-		pid[i] = start(i);
-	for (int kills = 0; kills < 100; kills++) {
-		u32 i = seeded(&seed) % WORKERS;
-		u64 before = ipk_ld(&stage->rounds[i], seq_cst);
-
-		await(ipk_ld(&stage->rounds[i], seq_cst) > before);
-		for (u32 spin = seeded(&seed) % 2000; spin; spin--)
-			ipk_pause();
-		kill_worker(i, pid[i]);
-		pid[i] = start(i);
-	}
-	for (u32 i = 0; i < WORKERS; i++) {
-		u64 before = ipk_ld(&stage->rounds[i], seq_cst);
-
-		await(ipk_ld(&stage->rounds[i], seq_cst) > before + 5);
-	}
-	for (u32 i = 0; i < WORKERS; i++)
-		kill_worker(i, pid[i]);
+	kill_workers(&w, 100);
 	await(ipk_segment_sweep(seg) >= 0 && strcmp(value(), "exclusive") != 0 &&
 	      strcmp(value(), "shared") != 0);
 	assert_int_equal(findings_of("s", "x").n, 0);
@@ -320,9 +272,7 @@ static void readers_do_not_starve_a_writer(void **state)
 	(void)state;
 	for (u32 i = 0; i < 2; i++) {
 		stage->number = i;
-		ipk_st(&stage->there, 0u, seq_cst);
-		pid[i] = spawn(read_on, NULL);
-		await(ipk_ld(&stage->there, seq_cst));
+		pid[i] = spawn_ready(read_on, NULL, &stage->there);
 	}
 	for (int i = 0; i < 20; i++) {
 		assert_int_equal(ipk_rwlock_lock(l, ipk_deadline(LIMIT_NS)), 0);
@@ -357,8 +307,6 @@ static void removal_wakes_who_waits(void **state)
 	assert_int_equal(ipk_rwlock_unlock(l), 0);
 	assert_int_equal(ipk_rwlock_close(l), 0);
 }
-
-#define STAGED(f) cmocka_unit_test_setup_teardown(f, stage_setup, stage_teardown)
 
 int main(void)
 {

@@ -160,12 +160,7 @@ static void four_processes_want_several_of_five(void **state)
 /* Stopped first, so that the oracle forgets it before anybody can have its permits. */
 static void kill_worker(struct oracle *o, u32 number, pid_t pid)
 {
-	int status;
-
-	assert_int_equal(kill(pid, SIGSTOP), 0);
-	assert_int_equal(waitpid(pid, &status, WUNTRACED), pid);
-	if (!WIFSTOPPED(status))
-		fail_msg("worker %u ended by itself: %x", number, (unsigned)status);
+	stop_child(pid);
 	leave(o, number);
 	kill_child(pid);
 }

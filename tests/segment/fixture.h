@@ -60,6 +60,16 @@
 		}                                                                                  \
 	} while (0)
 
+/* The same, with the error's name. */
+#define must_be(r, cond)                                                                           \
+	do {                                                                                       \
+		if (!(cond)) {                                                                     \
+			fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__,                         \
+				ipk_strerror((int)(r)));                                           \
+			_exit(99);                                                                 \
+		}                                                                                  \
+	} while (0)
+
 static inline void nap(void)
 {
 	nanosleep(&(struct timespec){.tv_nsec = 200000}, NULL);
@@ -98,6 +108,17 @@ static inline pid_t spawn(void (*fn)(void *arg), void *arg)
 	_exit(0);
 }
 
+/* The same, once it has said that it is there. */
+static inline pid_t spawn_ready(void (*fn)(void *arg), void *arg, u32 *there)
+{
+	pid_t pid;
+
+	ipk_st(there, 0u, seq_cst);
+	pid = spawn(fn, arg);
+	await(ipk_ld(there, seq_cst));
+	return pid;
+}
+
 static inline int join_child(pid_t pid)
 {
 	int status;
@@ -105,6 +126,17 @@ static inline int join_child(pid_t pid)
 	assert_true(pid > 0);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	return status;
+}
+
+/* It stops where it is, or has stopped by itself. */
+static inline void stop_child(pid_t pid)
+{
+	int status;
+
+	assert_int_equal(kill(pid, SIGSTOP), 0);
+	assert_int_equal(waitpid(pid, &status, WUNTRACED), pid);
+	if (!WIFSTOPPED(status))
+		fail_msg("a child ended instead of stopping: %x", (unsigned)status);
 }
 
 static inline void kill_child(pid_t pid)
