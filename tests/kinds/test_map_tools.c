@@ -1,26 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Maps as tools see them: verbs and views. */
-#include "fixture_kind.h"
+#include "fixture_one.h"
 
 #include "ipk/map.h"
 #include "kinds/map.h"
-
-static struct ipk_segment *seg;
-
-static int setup(void **state)
-{
-	if (dir_setup(state) != 0)
-		return -1;
-	create_segment("s");
-	seg = open_segment("s");
-	return seg ? 0 : -1;
-}
-
-static int teardown(void **state)
-{
-	ipk_segment_close(seg);
-	return dir_teardown(state);
-}
 
 static void make(const char *type, const char *key, u64 cap)
 {
@@ -298,8 +281,6 @@ static void stats_and_holders_are_told(void **state)
 	look_end(&l);
 	ipk_map_close(m);
 }
-
-#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
 {
