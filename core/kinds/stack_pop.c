@@ -168,8 +168,10 @@ static int take_many(struct take *t, unsigned n, int (*turn)(void *arg))
 		if (r < 0)
 			break;
 		done += (unsigned)r;
-		t->items += t->items ? r : 0;
-		t->leases += t->leases ? r : 0;
+		if (t->items)
+			t->items += r;
+		if (t->leases)
+			t->leases += r;
 		t->deadline = IPK_NOWAIT;
 	}
 	return done ? (int)done : r;
