@@ -256,6 +256,7 @@ int ipk_obj_each(struct ipk_segment *seg, int (*fn)(void *arg, u64 off), void *a
 	struct ipk_header *h = ipk_header(seg);
 	struct ipk_object *o;
 	u64 off;
+	struct ipk_zombie_walk walk = {0};
 	int r = 1, r_fn = 0;
 	u32 i;
 
@@ -264,7 +265,7 @@ int ipk_obj_each(struct ipk_segment *seg, int (*fn)(void *arg, u64 off), void *a
 		r = each_in(seg, ipk_ld(&h->dir, acquire), fn, arg, &r_fn);
 	if (r != 0 || r_fn != 0)
 		return r < 0 ? r : r ? -EAGAIN : r_fn;
-	for (off = ipk_ld(&h->zombies, acquire), i = 0; off && i < IPK_ZOMBIES_MAX; i++) {
+	for (off = ipk_ld(&h->zombies, acquire); !ipk_zombies_end(&walk, off);) {
 		o = ipk_at(seg, off, sizeof(*o), IPK_LINE);
 		if (!o)
 			return -EBADMSG;
@@ -273,5 +274,5 @@ int ipk_obj_each(struct ipk_segment *seg, int (*fn)(void *arg, u64 off), void *a
 			return r;
 		off = ipk_ld(&o->zombie, acquire);
 	}
-	return 0;
+	return off ? -EAGAIN : 0; /* changed under us, or damaged */
 }

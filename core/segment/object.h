@@ -5,7 +5,23 @@
 
 #include "segment/dir.h"
 
-#define IPK_ZOMBIES_MAX (1u << 20) /* bounds walks of a list that may be a circle */
+/*
+ * A walk of header.zombies, which a stray write may have made a circle. True at the end: the list's,
+ * or where the walk has been before (R. P. Brent, 1980: the mark moves at powers of two).
+ */
+struct ipk_zombie_walk {
+	u64 mark;
+	u32 n;
+};
+static inline bool ipk_zombies_end(struct ipk_zombie_walk *w, u64 at)
+{
+	if (at == 0 || (w->n && at == w->mark))
+		return true;
+	if ((w->n & (w->n + 1)) == 0)
+		w->mark = at;
+	w->n++;
+	return false;
+}
 
 /* The calling thread's participant, or NULL and an error that says why it may not write. */
 struct ipk_self *ipk_writer(struct ipk_segment *seg, int *ret_error, struct ipk_error *err);

@@ -4,6 +4,8 @@
 #include "segment/object.h"
 #include "segment/registry.h"
 
+#define REAP_MAX (1u << 20) /* each is freed or stays in our hands, unless somebody scribbles */
+#define DAMAGED_MAX 16u /* one that stays in our hands should not come again, but it may */
 #define GEN_MASK ((UINT64_C(1) << 42) - 1)
 
 static u64 claim_word(const struct ipk_self *me)
@@ -41,13 +43,13 @@ static int claim(struct ipk_tx *tx, void *arg)
 {
 	struct reaping *z = arg;
 	u64 off = ipk_tx_get(tx, &ipk_header(tx->seg)->zombies), state;
+	struct ipk_zombie_walk walk = {0};
 	struct ipk_object *o;
-	u32 left;
 
 	/* Nobody can begin to use one: it is in no directory. Nobody else decides: we hold the
 	 * lock. */
 	ipk_fence(seq_cst); /* pairs with the fence behind ipk_uses_drop() */
-	for (left = IPK_ZOMBIES_MAX; off && left; left--) {
+	while (!ipk_zombies_end(&walk, off)) {
 		o = ipk_at(tx->seg, off, sizeof(*o), IPK_LINE);
 		if (!o)
 			return -EBADMSG;
@@ -71,10 +73,10 @@ static int finish(struct ipk_tx *tx, void *arg)
 {
 	struct reaping *z = arg;
 	u64 *link = &ipk_header(tx->seg)->zombies, off;
+	struct ipk_zombie_walk walk = {0};
 	struct ipk_object *o;
-	u32 left;
 
-	for (left = IPK_ZOMBIES_MAX; left && (off = ipk_tx_get(tx, link)) != 0; left--) {
+	while (!ipk_zombies_end(&walk, off = ipk_tx_get(tx, link))) {
 		o = ipk_at(tx->seg, off, sizeof(*o), IPK_LINE);
 		if (!o)
 			return -EBADMSG;
@@ -127,8 +129,8 @@ static int run_through(struct ipk_self *me, int (*fn)(struct ipk_tx *tx, void *a
 }
 
 /*
- * Frees one. What cannot be freed, because it is damaged, stays in our hands, so that no one else
- * runs into it again while we live.
+ * Frees one: 0. What cannot be freed, because it is damaged, stays in our hands, so that no one else
+ * runs into it again while we live: 1.
  */
 static int reap(struct ipk_self *me, u64 off)
 {
@@ -158,17 +160,21 @@ static int reap(struct ipk_self *me, u64 off)
 	pthread_mutex_lock(&me->seg->mutex);
 	ipk_uses_drop(me, z.off);
 	pthread_mutex_unlock(&me->seg->mutex);
-	return r == -ECANCELED ? r : 0;
+	return r == -ECANCELED ? r : r < 0;
 }
 
 void ipk_reap_zombies(struct ipk_self *me)
 {
-	u32 left;
+	u32 left, damaged = 0;
+	int r;
 
 	if (me->giving_back) /* a hook's own transaction met a death: the outer one goes on */
 		return;
-	for (left = IPK_ZOMBIES_MAX; left; left--) {
-		if (!ipk_ld(&ipk_header(me->seg)->zombies, relaxed) || reap(me, 0) < 0)
+	for (left = REAP_MAX; left; left--) {
+		if (!ipk_ld(&ipk_header(me->seg)->zombies, relaxed))
+			return;
+		r = reap(me, 0);
+		if (r < 0 || (damaged += (u32)r) > DAMAGED_MAX)
 			return;
 	}
 }

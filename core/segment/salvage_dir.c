@@ -213,10 +213,11 @@ static u64 *slots_of(struct ipk_salvage *s, u64 *ret_n)
 
 static bool is_zombie(struct ipk_salvage *s, u64 off)
 {
+	struct ipk_zombie_walk walk = {0};
 	u64 at = s->h->zombies;
 	struct ipk_object *o;
 
-	for (u32 left = IPK_ZOMBIES_MAX; at && left; left--) {
+	while (!ipk_zombies_end(&walk, at)) {
 		if (at == off)
 			return true;
 		o = object(s, at);

@@ -198,6 +198,7 @@ static int count(void *arg, const struct ipk_participant_info *p)
 int ipk_view_info(struct ipk_view *view, struct ipk_segment_info *ret_info)
 {
 	struct ipk_segment_info info = {0};
+	struct ipk_zombie_walk walk = {0};
 	struct ipk_header h;
 	struct stat st;
 	u64 boot[2], taken;
@@ -228,7 +229,7 @@ int ipk_view_info(struct ipk_view *view, struct ipk_segment_info *ret_info)
 	info.removed = h.removed || st.st_nlink == 0;
 	ipk_boot_id(boot);
 	info.same_boot = boot[0] == h.boot_id[0] && boot[1] == h.boot_id[1];
-	for (u64 off = h.zombies; off && info.zombies < IPK_ZOMBIES_MAX;) {
+	for (u64 off = h.zombies; !ipk_zombies_end(&walk, off);) {
 		if (ipk_view_u64(view, off + offsetof(struct ipk_object, zombie), &off) < 0)
 			break;
 		info.zombies++;
