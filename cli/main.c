@@ -91,6 +91,7 @@ static void set_up(void)
 	act.sa_flags = 0;
 	act.sa_handler = SIG_IGN;
 	sigaction(SIGPIPE, &act, NULL);
+	ipk_segment_guard();
 	ipk_thread_cancel_word(&cancel);
 	cli_out_init();
 }

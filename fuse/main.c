@@ -225,6 +225,7 @@ static int run(const char *dir)
 	sigaddset(&signals, SIGHUP);
 	pthread_sigmask(SIG_BLOCK, &signals, NULL);
 	signal(SIGPIPE, SIG_IGN);
+	ipk_segment_guard(); /* one segment that is destroyed must not end the mount of all */
 	se = mount_at(dir);
 	if (!se)
 		return 8;

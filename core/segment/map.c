@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "segment/guard.h"
 #include "segment/heap.h"
 #include "segment/map.h"
 #include "segment/registry.h"
@@ -93,11 +94,13 @@ int ipk_attach(int fd, u8 *base, unsigned mode, const char *name, const char *pa
 	seg->flags = geo.flags;
 	seg->robust = !(geo.flags & IPK_SEG_HUGE);
 	name_it(seg, name);
+	ipk_guard_add(base, seg->max, true);
 	if (writable) {
 		ipk_registry_attach(seg);
 		r = check_boot(seg, err);
 		if (r < 0) {
 			ipk_leave_all(seg);
+			ipk_guard_drop(base);
 			if (!mapped)
 				munmap(base, seg->max);
 			goto fail;
@@ -160,6 +163,7 @@ void ipk_segment_close(struct ipk_segment *seg)
 		return;
 	if (seg->writable)
 		ipk_leave_all(seg);
+	ipk_guard_drop(seg->base);
 	munmap(seg->base, seg->max);
 	close(seg->fd);
 	drop(seg);

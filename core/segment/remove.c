@@ -4,6 +4,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "segment/guard.h"
 #include "segment/map.h"
 
 /* Tells all who wait in it. Best effort: without write permission nobody can be told. */
@@ -12,16 +13,19 @@ static void tell(int fd)
 	struct ipk_header *h;
 	struct ipk_error err;
 	struct ipk_geometry geo;
+	u64 len;
 
 	if (ipk_header_read(fd, "", &geo, &err) < 0)
 		return;
-	h = mmap(NULL, geo.flags & IPK_SEG_HUGE ? geo.size : sizeof(*h), PROT_READ | PROT_WRITE,
-		 MAP_SHARED, fd, 0);
+	len = geo.flags & IPK_SEG_HUGE ? geo.size : sizeof(*h);
+	h = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (h == MAP_FAILED)
 		return;
+	ipk_guard_add(h, len, true);
 	ipk_st(&h->removed, 1, relaxed); /* the notification orders it */
 	ipk_event_notify(&h->reg_ev, INT32_MAX);
-	munmap(h, geo.flags & IPK_SEG_HUGE ? geo.size : sizeof(*h));
+	ipk_guard_drop(h);
+	munmap(h, len);
 }
 
 /* A link that create made for huge pages and whose file is gone already: a removal was cut short.

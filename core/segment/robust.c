@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "segment/format.h"
+#include "segment/guard.h"
 
 #define WORD offsetof(struct ipk_participant, live)
 #define TO_NEXT 32 /* from the word to the node's next */
@@ -46,11 +47,13 @@ u32 *ipk_robust_map(int fd, u64 off)
 		munmap(page, 2 * IPK_PAGE);
 		return NULL;
 	}
+	ipk_guard_add(page, IPK_PAGE, false);
 	return (u32 *)(page + WORD);
 }
 
 void ipk_robust_unmap(u32 *word)
 {
+	ipk_guard_drop((u8 *)word - WORD);
 	munmap((u8 *)word - WORD, 2 * IPK_PAGE);
 }
 

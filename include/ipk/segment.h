@@ -117,6 +117,16 @@ void ipk_thread_cancel_word(uint32_t *word);
 /* Finds the dead among the participants and makes good what they left. Returns how many. */
 int ipk_segment_sweep(struct ipk_segment *seg);
 
+/*
+ * Somebody with write permission can shorten the file of a segment (not of a sealed memfd); who then
+ * touches what is missing gets SIGBUS. After this call a handler puts empty private memory in the
+ * place of the segment: this process sees it as damaged and removed (-EBADMSG, -ESTALE, or an empty
+ * object), and what it still stores reaches nobody, until it closes the segment. For programs that
+ * attach what they do not trust and have more to do. What is no segment's goes to the handler that
+ * was there before. -errno.
+ */
+int ipk_segment_guard(void);
+
 #pragma GCC visibility pop
 #ifdef __cplusplus
 }
