@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* fuzz_seed FILE.ipk: a small segment that holds something of each kind, to begin with. */
+/* fill FILE.ipk: makes a small segment that holds something of each kind. */
 #include "fill.h"
 
 int main(int argc, char **argv)
@@ -10,7 +10,7 @@ int main(int argc, char **argv)
 	int r;
 
 	if (argc != 2 || (argv[1][0] != '/' && argv[1][0] != '.')) {
-		fprintf(stderr, "usage: fuzz_seed ./FILE.ipk\n");
+		fprintf(stderr, "usage: fill ./FILE.ipk\n");
 		return 2;
 	}
 	options.size = 64 << 10;
@@ -21,6 +21,6 @@ int main(int argc, char **argv)
 		ipk_segment_close(seg);
 	}
 	if (r != 0)
-		fprintf(stderr, "fuzz_seed: %s\n", err.text);
+		fprintf(stderr, "fill: %s\n", err.text);
 	return r != 0;
 }
