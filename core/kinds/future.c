@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Futures for C programs: completing and reading. See future.h for the words. */
-#include "base/copy.h"
 #include "kinds/await.h"
+#include "kinds/cells.h"
 #include "kinds/future.h"
 #include "kinds/hooks.h"
 #include "object_type.h"
@@ -83,7 +83,7 @@ static int permitted(struct completion *c)
 {
 	u64 word = c->seen;
 
-	switch (ipk_fut_state(word)) {
+	switch (ipk_word_state(word)) {
 	case IPK_FUT_PENDING:
 		break;
 	case IPK_FUT_BROKEN:
@@ -91,42 +91,28 @@ static int permitted(struct completion *c)
 	default:
 		return -EEXIST;
 	}
-	if (!ipk_fut_owner(word) || word == c->mine)
+	if (!ipk_word_owner(word) || word == c->mine)
 		return 0;
-	if (ipk_future_owner_gone(c->f->obj.seg, word))
+	if (ipk_owner_gone(c->f->obj.seg, ipk_word_owner(word)))
 		return BROKEN_NOW;
-	return word & IPK_FUT_FD ? 0 : -EBUSY;
+	return word & IPK_WORD_FD ? 0 : -EBUSY;
 }
 
 static int complete_tx(struct ipk_tx *tx, void *arg)
 {
 	struct completion *c = arg;
 	struct ipk_future_body *b = c->f->b;
-	u64 off = 0;
 	int r;
 
-	c->seen = ipk_tx_get(tx, &b->word);
+	c->seen = ipk_tx_get(tx, &b->v.word);
 	r = permitted(c);
 	if (r < 0)
 		return r;
 	if (r == BROKEN_NOW) {
-		ipk_tx_set(tx, &b->word, ipk_fut_next(c->seen, IPK_FUT_BROKEN, 0));
+		ipk_tx_set(tx, &b->v.word, ipk_word_next(c->seen, IPK_FUT_BROKEN, 0));
 		return r;
 	}
-	if (c->len) {
-		off = ipk_tx_alloc(tx, c->len, 0);
-		if (!off)
-			return tx->error;
-		/* Pairs with the fence in read_data(): who reads this from a block that word named
-		 * before sees that word was changed. */
-		ipk_fence(release);
-		ipk_copy_in(tx->seg->base + off, c->data, c->len);
-	}
-	ipk_tx_set(tx, &b->value, off);
-	ipk_tx_set(tx, &b->len, c->len);
-	/* Behind them: the values are stored in this order. */
-	ipk_tx_set(tx, &b->word, ipk_fut_next(c->seen, c->state, 0));
-	return 0;
+	return ipk_word_put(tx, &b->v, ipk_word_next(c->seen, c->state, 0), c->data, c->len);
 }
 
 int ipk_future_complete(struct ipk_future *f, unsigned state, const void *data, size_t len,
@@ -138,7 +124,7 @@ int ipk_future_complete(struct ipk_future *f, unsigned state, const void *data, 
 	int r;
 
 	do {
-		before = ipk_ld(&f->b->word, acquire);
+		before = ipk_ld(&f->b->v.word, acquire);
 		claimant = ipk_future_mine(f, before);
 		c.mine = claimant ? before : 0;
 		r = ipk_future_tx(f, complete_tx, &c, err);
@@ -166,16 +152,11 @@ int ipk_future_fail(struct ipk_future *f, const char *text, size_t len)
 static int reset_tx(struct ipk_tx *tx, void *arg)
 {
 	struct ipk_future *f = arg;
-	u64 word = ipk_tx_get(tx, &f->b->word), value = ipk_tx_get(tx, &f->b->value);
+	u64 word = ipk_tx_get(tx, &f->b->v.word);
 
-	if (ipk_fut_owner(word) && !ipk_future_owner_gone(tx->seg, word))
+	if (ipk_word_owner(word) && !ipk_owner_gone(tx->seg, ipk_word_owner(word)))
 		return -EBUSY;
-	/* First: a reader who finds the block gone finds the word changed. */
-	ipk_tx_set(tx, &f->b->word, ipk_fut_next(word, IPK_FUT_PENDING, 0));
-	ipk_tx_set(tx, &f->b->value, 0);
-	ipk_tx_set(tx, &f->b->len, 0);
-	if (value && ipk_block_size(tx->seg, value))
-		ipk_tx_free(tx, value);
+	ipk_word_drop(tx, &f->b->v, ipk_word_next(word, IPK_FUT_PENDING, 0));
 	return 0;
 }
 
@@ -188,7 +169,7 @@ int ipk_future_reset(struct ipk_future *f)
 
 static enum ipk_future_state public_state(struct ipk_future *f, u64 word)
 {
-	switch (ipk_fut_state(word)) {
+	switch (ipk_word_state(word)) {
 	case IPK_FUT_SET:
 		return IPK_FUTURE_SET;
 	case IPK_FUT_FAILED:
@@ -198,9 +179,10 @@ static enum ipk_future_state public_state(struct ipk_future *f, u64 word)
 	default:
 		break;
 	}
-	if (!ipk_fut_owner(word))
+	if (!ipk_word_owner(word))
 		return IPK_FUTURE_PENDING;
-	return ipk_future_owner_gone(f->obj.seg, word) ? IPK_FUTURE_BROKEN : IPK_FUTURE_CLAIMED;
+	return ipk_owner_gone(f->obj.seg, ipk_word_owner(word)) ? IPK_FUTURE_BROKEN
+								: IPK_FUTURE_CLAIMED;
 }
 
 /* What it was completed with, as an error; -EAGAIN: not yet. */
@@ -221,43 +203,21 @@ static int outcome(struct ipk_future *f, u64 word)
 enum ipk_future_state ipk_future_state(struct ipk_future *f)
 {
 	/* The word before the liveness of its owner. */
-	return public_state(f, ipk_ld(&f->b->word, acquire));
-}
-
-/* Copies value or reason, which belong to word. 1: word is another by now. */
-static int read_data(struct ipk_future *f, u64 word, void *buf, size_t size, size_t *ret_len)
-{
-	u64 len = ipk_ld(&f->b->len, relaxed), off = ipk_ld(&f->b->value, relaxed);
-	const void *data = len ? ipk_at(f->obj.seg, off, len, IPK_LINE) : "";
-	int r = 0;
-
-	if (!data || (f->size && ipk_fut_state(word) == IPK_FUT_SET && len != f->size))
-		r = -EBADMSG;
-	else if (len > size)
-		r = -EMSGSIZE;
-	else if (len)
-		ipk_copy_out(buf, data, len);
-	/* Pairs with the fence in complete_tx(), and with the release of what replaced the word. */
-	ipk_fence(acquire);
-	if (ipk_ld(&f->b->word, relaxed) != word)
-		return 1;
-	if (r != -EBADMSG && ret_len)
-		*ret_len = len;
-	return r;
+	return public_state(f, ipk_ld(&f->b->v.word, acquire));
 }
 
 /* state: what is wanted. */
 static int read_as(struct ipk_future *f, unsigned state, void *buf, size_t size, size_t *ret_len)
 {
-	u64 word;
+	u64 word, must = state == IPK_FUT_SET ? f->size : 0;
 	int r;
 
 	do {
 		/* Acquire: value and len come with the word behind which they were stored. */
-		word = ipk_ld(&f->b->word, acquire);
-		if (ipk_fut_state(word) != state)
+		word = ipk_ld(&f->b->v.word, acquire);
+		if (ipk_word_state(word) != state)
 			return state == IPK_FUT_SET ? outcome(f, word) : -ENOENT;
-		r = read_data(f, word, buf, size, ret_len);
+		r = ipk_word_read(&f->obj, &f->b->v, word, must, buf, size, ret_len);
 	} while (r == 1);
 	return r;
 }
@@ -282,7 +242,7 @@ static int try_outcome(void *arg)
 {
 	struct ipk_future *f = arg;
 
-	return outcome(f, ipk_ld(&f->b->word, acquire));
+	return outcome(f, ipk_ld(&f->b->v.word, acquire));
 }
 
 int ipk_future_await(struct ipk_future *f, int64_t deadline)

@@ -2,19 +2,13 @@
 /*
  * The bytes of a future.
  *
- *	body  0    size                                     constant: bytes of an element, 0:
- *variable 64   word value len first last thens next_id  by transactions 128  ev event word:
- *something was changed
- *
- *	word = {changes:46 | state:3 | FD | owner slot + 1:14}
+ *	body  0    size        constant: bytes of an element; 0: variable
+ *	      64   word value len (word_value.h) | first last thens next_id    by transactions
+ *	      128  ev          event word: something was changed
  *
  *	{n,PENDING,0} --claim--> {n+1,PENDING,me} --set, fail--> {n+2,SET or FAILED,0}
  *	                         {n+1,PENDING,x}, x dead or gives up --> {n+2,BROKEN,0}
  *	{n,SET or FAILED or BROKEN,0} --reset--> {n+1,PENDING,0}
- *
- * value names the block with the value or the reason, len bytes; 0 where len is 0. Both belong to
- *the word with which they were stored, which came after them: who reads loads word, copies, and
- *loads word again (it never has a value twice).
  *
  * first leads to the continuations, oldest first: blocks {next, id, own, len, text}, where
  * own = {times taken:50 | worker slot + 1:14}. last is the youngest.
@@ -27,12 +21,8 @@
 
 #include "ipk/future.h"
 #include "ipk/kind.h"
+#include "kinds/word_value.h"
 #include "segment/segment.h"
-
-#define IPK_FUT_OWNER UINT64_C(0x3fff)
-#define IPK_FUT_FD UINT64_C(0x4000)
-#define IPK_FUT_STATE_SHIFT 15
-#define IPK_FUT_ONE (UINT64_C(1) << 18)
 
 #define IPK_FUT_OWN_ONE UINT64_C(0x4000) /* in a continuation's own */
 
@@ -42,9 +32,7 @@ struct ipk_future_body {
 	u64 size;
 	u64 spare1[7];
 	/* 64 */
-	u64 word;
-	u64 value;
-	u64 len;
+	struct ipk_word_value v;
 	u64 first, last;
 	u64 thens; /* how many there are */
 	u64 next_id;
@@ -63,7 +51,7 @@ struct ipk_future_node {
 };
 
 _Static_assert(sizeof(struct ipk_future_body) == 192, "");
-_Static_assert(offsetof(struct ipk_future_body, word) == 64, "own line");
+_Static_assert(offsetof(struct ipk_future_body, v) == 64, "own line");
 _Static_assert(offsetof(struct ipk_future_body, ev) == 128, "own line");
 _Static_assert(sizeof(struct ipk_future_node) == 32, "");
 
@@ -76,23 +64,6 @@ struct ipk_future {
 
 extern const struct ipk_kind ipk_kind_future;
 extern const struct ipk_op ipk_future_ops[];
-
-static inline unsigned ipk_fut_state(u64 word)
-{
-	return (unsigned)(word >> IPK_FUT_STATE_SHIFT & 7);
-}
-
-static inline u64 ipk_fut_owner(u64 word)
-{
-	return word & IPK_FUT_OWNER;
-}
-
-/* The word that follows. */
-static inline u64 ipk_fut_next(u64 word, unsigned state, u64 owner)
-{
-	return (word & ~(IPK_FUT_ONE - 1)) + IPK_FUT_ONE +
-	       ((u64)state << IPK_FUT_STATE_SHIFT | owner);
-}
 
 /* ---- future.c ------------------------------------------------------------------------ */
 
@@ -108,8 +79,6 @@ int ipk_future_complete(struct ipk_future *f, unsigned state, const void *data, 
 
 /* ---- future_claim.c ------------------------------------------------------------------ */
 
-/* Is the claimant that a word names dead? */
-bool ipk_future_owner_gone(struct ipk_segment *seg, u64 word);
 /* The participant of this process that a word names as claimant, or NULL. It stays while it is. */
 struct ipk_self *ipk_future_mine(struct ipk_future *f, u64 word);
 

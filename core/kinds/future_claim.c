@@ -2,34 +2,15 @@
 /* Futures: the right to complete one, and what becomes of it with its owner's death. */
 #include <unistd.h>
 
+#include "kinds/cells.h"
 #include "kinds/future.h"
 #include "segment/registry.h"
 
-bool ipk_future_owner_gone(struct ipk_segment *seg, u64 word)
-{
-	u32 slot = (u32)ipk_fut_owner(word) - 1;
-	struct ipk_participant *p = ipk_slot_page(seg, slot);
-	bool ask = true;
-
-	/* A thread's live word tells of its death; who has none has only his byte. */
-	if (p && IPK_CLAIM_STATE(ipk_ld(&p->claim, acquire)) == IPK_CLAIM_LIVE)
-		ask = ipk_ld(&p->live, relaxed) == 0;
-	return ipk_dead(seg, slot, ask);
-}
-
 struct ipk_self *ipk_future_mine(struct ipk_future *f, u64 word)
 {
-	struct ipk_segment *seg = f->obj.seg;
-	struct ipk_self *self;
-
-	if (!ipk_fut_owner(word) || word & IPK_FUT_FD)
+	if (!ipk_word_owner(word) || word & IPK_WORD_FD)
 		return NULL;
-	pthread_mutex_lock(&seg->mutex);
-	for (self = seg->selves; self; self = self->next)
-		if ((u64)self->slot + 1 == ipk_fut_owner(word))
-			break;
-	pthread_mutex_unlock(&seg->mutex);
-	return self;
+	return ipk_owner_of_process(f->obj.seg, ipk_word_owner(word));
 }
 
 /* ---- claiming ------------------------------------------------------------------------ */
@@ -44,9 +25,9 @@ static int claim_tx(struct ipk_tx *tx, void *arg)
 {
 	struct claim *c = arg;
 	struct ipk_future_body *b = c->f->b;
-	u64 word = ipk_tx_get(tx, &b->word);
+	u64 word = ipk_tx_get(tx, &b->v.word);
 
-	switch (ipk_fut_state(word)) {
+	switch (ipk_word_state(word)) {
 	case IPK_FUT_PENDING:
 		break;
 	case IPK_FUT_BROKEN:
@@ -54,14 +35,14 @@ static int claim_tx(struct ipk_tx *tx, void *arg)
 	default:
 		return -EEXIST;
 	}
-	if (ipk_fut_owner(word) && !ipk_future_owner_gone(tx->seg, word))
+	if (ipk_word_owner(word) && !ipk_owner_gone(tx->seg, ipk_word_owner(word)))
 		return -EBUSY;
-	if (ipk_fut_owner(word)) {
-		ipk_tx_set(tx, &b->word, ipk_fut_next(word, IPK_FUT_BROKEN, 0));
+	if (ipk_word_owner(word)) {
+		ipk_tx_set(tx, &b->v.word, ipk_word_next(word, IPK_FUT_BROKEN, 0));
 		return 1;
 	}
-	c->word = ipk_fut_next(word, IPK_FUT_PENDING, c->owner);
-	ipk_tx_set(tx, &b->word, c->word);
+	c->word = ipk_word_next(word, IPK_FUT_PENDING, c->owner);
+	ipk_tx_set(tx, &b->v.word, c->word);
 	return 0;
 }
 
@@ -106,7 +87,7 @@ int ipk_future_hold(struct ipk_future *f, int *ret_fd)
 	if (r < 0)
 		return r;
 	r = ipk_holder_use(&f->obj, slot);
-	c.owner = ((u64)slot + 1) | IPK_FUT_FD;
+	c.owner = ((u64)slot + 1) | IPK_WORD_FD;
 	if (!r)
 		r = claim(&c);
 	if (r < 0)
@@ -125,9 +106,9 @@ static int give_up_tx(struct ipk_tx *tx, void *arg)
 {
 	struct giving_up *g = arg;
 
-	if (ipk_tx_get(tx, &g->f->b->word) != g->word)
+	if (ipk_tx_get(tx, &g->f->b->v.word) != g->word)
 		return -EPERM;
-	ipk_tx_set(tx, &g->f->b->word, ipk_fut_next(g->word, IPK_FUT_BROKEN, 0));
+	ipk_tx_set(tx, &g->f->b->v.word, ipk_word_next(g->word, IPK_FUT_BROKEN, 0));
 	return 0;
 }
 
@@ -149,7 +130,7 @@ int ipk_future_abandon(struct ipk_future *f)
 {
 	if (!f->obj.seg->writable)
 		return -EACCES;
-	return give_up(f, ipk_ld(&f->b->word, acquire));
+	return give_up(f, ipk_ld(&f->b->v.word, acquire));
 }
 
 void ipk_future_close(struct ipk_future *f)
@@ -161,7 +142,7 @@ void ipk_future_close(struct ipk_future *f)
 		return;
 	word = ipk_ld(&f->claimed, relaxed);
 	/* A child of fork() has its parent's record, and not its claim: give_up() sees that. */
-	if (word && ipk_ld(&f->b->word, acquire) == word)
+	if (word && ipk_ld(&f->b->v.word, acquire) == word)
 		do
 			r = give_up(f, word);
 		while (r == -EINTR || r == -ECANCELED);
@@ -184,11 +165,11 @@ struct mending {
 static int mend_tx(struct ipk_tx *tx, void *arg)
 {
 	struct mending *m = arg;
-	u64 word = ipk_tx_get(tx, &m->b->word);
+	u64 word = ipk_tx_get(tx, &m->b->v.word);
 
-	m->broken = ipk_fut_owner(word) && ipk_future_owner_gone(tx->seg, word);
+	m->broken = ipk_word_owner(word) && ipk_owner_gone(tx->seg, ipk_word_owner(word));
 	if (m->broken)
-		ipk_tx_set(tx, &m->b->word, ipk_fut_next(word, IPK_FUT_BROKEN, 0));
+		ipk_tx_set(tx, &m->b->v.word, ipk_word_next(word, IPK_FUT_BROKEN, 0));
 	m->thens = ipk_future_free_thens(tx, m->b);
 	return m->thens < 0 ? m->thens : 0;
 }

@@ -4,6 +4,7 @@
 
 #include "base/copy.h"
 #include "kinds/await.h"
+#include "kinds/cells.h"
 #include "kinds/future.h"
 
 #define MEND_MAX 32 /* words of one transaction */
@@ -103,7 +104,7 @@ struct taking {
 
 static bool is_free(struct ipk_segment *seg, u64 own)
 {
-	return !(own & IPK_FUT_OWNER) || ipk_dead(seg, (u32)(own & IPK_FUT_OWNER) - 1, false);
+	return !(own & IPK_WORD_OWNER) || ipk_dead(seg, (u32)(own & IPK_WORD_OWNER) - 1, false);
 }
 
 /* The text goes to private memory before the commit, so that none is taken for nothing. */
@@ -120,7 +121,7 @@ static int take(struct taking *t, struct ipk_tx *tx, struct ipk_future_node *n)
 	t->next->len = len;
 	t->next->id = ipk_ld(&n->id, relaxed);
 	t->next->redelivered = own / IPK_FUT_OWN_ONE;
-	t->next->own = (own & ~IPK_FUT_OWNER) + IPK_FUT_OWN_ONE + t->me->slot + 1;
+	t->next->own = (own & ~IPK_WORD_OWNER) + IPK_FUT_OWN_ONE + t->me->slot + 1;
 	ipk_tx_set(tx, &n->own, t->next->own);
 	return 0;
 }
@@ -129,7 +130,7 @@ static int take_tx(struct ipk_tx *tx, void *arg)
 {
 	struct taking *t = arg;
 	struct walk w = walk(tx, t->f->b);
-	unsigned state = ipk_fut_state(ipk_tx_get(tx, &t->f->b->word));
+	unsigned state = ipk_word_state(ipk_tx_get(tx, &t->f->b->v.word));
 	struct ipk_future_node *n;
 	int r;
 
@@ -150,14 +151,14 @@ static int try_take(void *arg)
 {
 	struct taking *t = arg;
 	struct ipk_future_body *b = t->f->b;
-	u64 word = ipk_ld(&b->word, acquire); /* the word before the liveness of its owner */
+	u64 word = ipk_ld(&b->v.word, acquire); /* the word before the liveness of its owner */
 	int r;
 
 	/* A look first: who finds nothing need not hold up the segment. */
 	if (!ipk_ld(&b->thens, acquire))
 		return -EAGAIN;
-	if (ipk_fut_state(word) == IPK_FUT_PENDING) {
-		if (!ipk_fut_owner(word) || !ipk_future_owner_gone(t->f->obj.seg, word))
+	if (ipk_word_state(word) == IPK_FUT_PENDING) {
+		if (!ipk_word_owner(word) || !ipk_owner_gone(t->f->obj.seg, ipk_word_owner(word)))
 			return -EAGAIN;
 		r = ipk_future_recover(&t->f->obj);
 		if (r < 0)
@@ -222,7 +223,7 @@ static int end_tx(struct ipk_tx *tx, void *arg)
 		if (e->done)
 			unlink_node(tx, e->b, w.link, w.off, n);
 		else
-			ipk_tx_set(tx, &n->own, e->next->own & ~IPK_FUT_OWNER);
+			ipk_tx_set(tx, &n->own, e->next->own & ~IPK_WORD_OWNER);
 		return 0;
 	}
 	return r < 0 ? r : -ENOENT;
@@ -262,9 +263,9 @@ int ipk_future_free_thens(struct ipk_tx *tx, struct ipk_future_body *b)
 	while (freed < MEND_MAX && (r = here(&w, &n)) > 0) {
 		u64 own = ipk_tx_get(tx, &n->own);
 
-		if (own & IPK_FUT_OWNER &&
-		    ipk_dead(tx->seg, (u32)(own & IPK_FUT_OWNER) - 1, true)) {
-			ipk_tx_set(tx, &n->own, own & ~IPK_FUT_OWNER);
+		if (own & IPK_WORD_OWNER &&
+		    ipk_dead(tx->seg, (u32)(own & IPK_WORD_OWNER) - 1, true)) {
+			ipk_tx_set(tx, &n->own, own & ~IPK_WORD_OWNER);
 			freed++;
 		}
 		w.link = &n->next;
@@ -276,13 +277,13 @@ static int destroy_tx(struct ipk_tx *tx, void *arg)
 {
 	struct ipk_future_body *b = arg;
 	struct walk w = walk(tx, b);
-	u64 value = ipk_tx_get(tx, &b->value);
+	u64 value = ipk_tx_get(tx, &b->v.value);
 	struct ipk_future_node *n;
 	int r = 0, i;
 
 	if (value && ipk_block_size(tx->seg, value))
 		ipk_tx_free(tx, value);
-	ipk_tx_set(tx, &b->value, 0);
+	ipk_tx_set(tx, &b->v.value, 0);
 	for (i = 0; i < FREE_MAX && (r = here(&w, &n)) > 0; i++) {
 		u64 next = ipk_tx_get(tx, &n->next);
 

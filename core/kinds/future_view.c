@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * What a future holds, read without trust. A value belongs to a word when that is the same before
- * and after: no word comes twice.
- */
+/* What a future holds, read without trust. */
 #include <stdlib.h>
 
 #include "kinds/future.h"
@@ -17,16 +14,7 @@ static int read_body(const struct ipk_object_view *o, struct ipk_future_body *re
 	r = ipk_view_body(o, ret, sizeof(*ret));
 	if (r < 0)
 		return r;
-	return ipk_fut_state(ret->word) <= IPK_FUT_BROKEN ? 0 : -EBADMSG;
-}
-
-/* Is the future's word still that one? */
-static int still(const struct ipk_object_view *o, u64 word)
-{
-	u64 again;
-	int r = ipk_view_u64(o->view, o->body + offsetof(struct ipk_future_body, word), &again);
-
-	return r < 0 ? r : again == word;
+	return ipk_word_state(ret->v.word) <= IPK_FUT_BROKEN ? 0 : -EBADMSG;
 }
 
 int ipk_future_inspect(const struct ipk_object_view *o, uint64_t *ret_used, uint64_t *ret_cap)
@@ -36,37 +24,12 @@ int ipk_future_inspect(const struct ipk_object_view *o, uint64_t *ret_used, uint
 
 	if (r < 0)
 		return r;
-	*ret_used = ipk_fut_state(b.word) == IPK_FUT_SET;
+	*ret_used = ipk_word_state(b.v.word) == IPK_FUT_SET;
 	*ret_cap = 1;
 	return 0;
 }
 
 /* ---- the value ----------------------------------------------------------------------- */
-
-/* The bytes that belong to b.word, in private memory. 1: that has changed. */
-static int read_data(const struct ipk_object_view *o, const struct ipk_future_body *b,
-		     void **ret_data)
-{
-	void *data = NULL;
-	int r = b->len > ipk_view_size(o->view) ? -EBADMSG : 0, same;
-
-	if (!r) {
-		data = malloc(b->len ? b->len : 1);
-		r = data ? 0 : -ENOMEM;
-	}
-	if (!r && b->len)
-		r = b->value % IPK_LINE ? -EBADMSG : ipk_view_read(o->view, b->value, data, b->len);
-	if (r != -ENOMEM) {
-		same = still(o, b->word);
-		if (same <= 0)
-			r = same < 0 ? same : 1;
-	}
-	if (r)
-		free(data);
-	else
-		*ret_data = data;
-	return r;
-}
 
 /* The value, if there is one: 1, 0 when there is none. */
 static int read_value(const struct ipk_object_view *o, struct ipk_future_body *b, void **ret_data)
@@ -75,9 +38,9 @@ static int read_value(const struct ipk_object_view *o, struct ipk_future_body *b
 
 	for (int tries = TRIES; tries; tries--) {
 		r = read_body(o, b);
-		if (r < 0 || ipk_fut_state(b->word) != IPK_FUT_SET)
+		if (r < 0 || ipk_word_state(b->v.word) != IPK_FUT_SET)
 			return r;
-		r = read_data(o, b, ret_data);
+		r = ipk_word_view(o, offsetof(struct ipk_future_body, v), &b->v, ret_data);
 		if (r <= 0)
 			return r < 0 ? r : 1;
 	}
@@ -95,7 +58,7 @@ int ipk_future_items(const struct ipk_object_view *o, uint64_t from, uint64_t to
 	if (r <= 0)
 		return r;
 	item.data = data;
-	item.len = b.len;
+	item.len = b.v.len;
 	r = fn(arg, &item);
 	free(data);
 	return r;
@@ -159,7 +122,7 @@ static int count_then(void *arg, u64 off, const struct ipk_future_node *n)
 	struct thens *t = arg;
 
 	t->n++;
-	t->taken += (n->own & IPK_FUT_OWNER) != 0;
+	t->taken += (n->own & IPK_WORD_OWNER) != 0;
 	t->last = off;
 	return 0;
 }
@@ -168,7 +131,7 @@ static const char *state_name(u64 word)
 {
 	static const char *const names[] = {"pending", "set", "failed", "broken"};
 
-	return names[ipk_fut_state(word)];
+	return names[ipk_word_state(word)];
 }
 
 const char *const ipk_future_stat_names[] = {"state", "claimed", "continuations",
@@ -188,15 +151,15 @@ int ipk_future_stats(const struct ipk_object_view *o, struct ipk_visitor *v)
 		r = 0;
 	}
 	if (!r)
-		r = v->str(v, ipk_future_stat_names[0], state_name(b.word));
+		r = v->str(v, ipk_future_stat_names[0], state_name(b.v.word));
 	if (!r)
-		r = v->boolean(v, ipk_future_stat_names[1], ipk_fut_owner(b.word) != 0);
+		r = v->boolean(v, ipk_future_stat_names[1], ipk_word_owner(b.v.word) != 0);
 	if (!r)
 		r = v->u64(v, ipk_future_stat_names[2], t.n);
 	if (!r)
 		r = v->u64(v, ipk_future_stat_names[3], t.taken);
 	if (!r)
-		r = v->u64(v, ipk_future_stat_names[4], b.word / IPK_FUT_ONE);
+		r = v->u64(v, ipk_future_stat_names[4], b.v.word / IPK_WORD_ONE);
 	return r;
 }
 
@@ -210,9 +173,9 @@ static int hold_then(void *arg, u64 off, const struct ipk_future_node *n)
 	struct holding *h = arg;
 
 	(void)off;
-	if (!(n->own & IPK_FUT_OWNER))
+	if (!(n->own & IPK_WORD_OWNER))
 		return 0;
-	return h->fn(h->arg, (u32)(n->own & IPK_FUT_OWNER) - 1, "worker", 1);
+	return h->fn(h->arg, (u32)(n->own & IPK_WORD_OWNER) - 1, "worker", 1);
 }
 
 int ipk_future_holders(const struct ipk_object_view *o, ipk_holder_fn *fn, void *arg)
@@ -223,9 +186,9 @@ int ipk_future_holders(const struct ipk_object_view *o, ipk_holder_fn *fn, void 
 
 	if (r < 0)
 		return r;
-	if (ipk_fut_owner(b.word))
-		r = fn(arg, (u32)ipk_fut_owner(b.word) - 1,
-		       b.word & IPK_FUT_FD ? "holder" : "setter", 1);
+	if (ipk_word_owner(b.v.word))
+		r = fn(arg, (u32)ipk_word_owner(b.v.word) - 1,
+		       b.v.word & IPK_WORD_FD ? "holder" : "setter", 1);
 	if (!r)
 		r = each_then(o, &b, hold_then, &h);
 	return r == -EBADMSG ? 0 : r; /* they change as we look */
@@ -261,23 +224,23 @@ static int check_then(void *arg, u64 off, const struct ipk_future_node *n)
 
 	count_then(&k->t, off, n);
 	k->c->block(k->c, off, sizeof(*n) + n->len);
-	return check_owner(k, n->own & IPK_FUT_OWNER, "a continuation is taken");
+	return check_owner(k, n->own & IPK_WORD_OWNER, "a continuation is taken");
 }
 
 static void check_value(struct check *k, const struct ipk_future_body *b)
 {
-	unsigned state = ipk_fut_state(b->word);
+	unsigned state = ipk_word_state(b->v.word);
 	bool has = state == IPK_FUT_SET || state == IPK_FUT_FAILED;
 
-	if ((b->len != 0) != (b->value != 0) || (b->len && !has))
+	if ((b->v.len != 0) != (b->v.value != 0) || (b->v.len && !has))
 		k->c->finding(k->c, "it is %s, and has a value of %llu bytes at %llu",
-			      state_name(b->word), (unsigned long long)b->len,
-			      (unsigned long long)b->value);
-	else if (state == IPK_FUT_SET && b->size && b->len != b->size)
+			      state_name(b->v.word), (unsigned long long)b->v.len,
+			      (unsigned long long)b->v.value);
+	else if (state == IPK_FUT_SET && b->size && b->v.len != b->size)
 		k->c->finding(k->c, "its value has %llu bytes, an element %llu",
-			      (unsigned long long)b->len, (unsigned long long)b->size);
-	if (b->value)
-		k->c->block(k->c, b->value, b->len);
+			      (unsigned long long)b->v.len, (unsigned long long)b->size);
+	if (b->v.value)
+		k->c->block(k->c, b->v.value, b->v.len);
 }
 
 int ipk_future_check(const struct ipk_object_view *o, struct ipk_checker *c)
@@ -293,9 +256,9 @@ int ipk_future_check(const struct ipk_object_view *o, struct ipk_checker *c)
 	if (r < 0)
 		return r;
 	check_value(&k, &b);
-	if (ipk_fut_owner(b.word) && ipk_fut_state(b.word) != IPK_FUT_PENDING)
-		c->finding(c, "it is %s, and claimed", state_name(b.word));
-	r = check_owner(&k, ipk_fut_owner(b.word), "it is claimed");
+	if (ipk_word_owner(b.v.word) && ipk_word_state(b.v.word) != IPK_FUT_PENDING)
+		c->finding(c, "it is %s, and claimed", state_name(b.v.word));
+	r = check_owner(&k, ipk_word_owner(b.v.word), "it is claimed");
 	if (!r)
 		r = each_then(o, &b, check_then, &k);
 	if (r < 0 && r != -EBADMSG)

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT */
+/* Values that belong to a word: see word_value.h. */
+#include <stdlib.h>
+
+#include "base/copy.h"
+#include "kinds/word_value.h"
+
+int ipk_word_put(struct ipk_tx *tx, struct ipk_word_value *v, u64 next, const void *data, u64 len)
+{
+	u64 off = 0;
+
+	if (len) {
+		off = ipk_tx_alloc(tx, len, 0);
+		if (!off)
+			return tx->error;
+		/* Pairs with the fence in ipk_word_read(): who reads this from a block that word
+		 * named before sees that word was changed. */
+		ipk_fence(release);
+		ipk_copy_in(tx->seg->base + off, data, len);
+	}
+	ipk_tx_set(tx, &v->value, off);
+	ipk_tx_set(tx, &v->len, len);
+	/* Behind them: the values are stored in this order. */
+	ipk_tx_set(tx, &v->word, next);
+	return 0;
+}
+
+void ipk_word_drop(struct ipk_tx *tx, struct ipk_word_value *v, u64 next)
+{
+	u64 off = ipk_tx_get(tx, &v->value);
+
+	/* First: a reader who finds the block gone finds the word changed. */
+	ipk_tx_set(tx, &v->word, next);
+	ipk_tx_set(tx, &v->value, 0);
+	ipk_tx_set(tx, &v->len, 0);
+	if (off && ipk_block_size(tx->seg, off))
+		ipk_tx_free(tx, off);
+}
+
+int ipk_word_read(struct ipk_obj *obj, struct ipk_word_value *v, u64 word, u64 must, void *buf,
+		  size_t size, size_t *ret_len)
+{
+	u64 len = ipk_ld(&v->len, relaxed), off = ipk_ld(&v->value, relaxed);
+	const void *data = len ? ipk_at(obj->seg, off, len, IPK_LINE) : "";
+	int r = 0;
+
+	if (!data || (must && len != must))
+		r = -EBADMSG;
+	else if (len > size)
+		r = -EMSGSIZE;
+	else if (len)
+		ipk_copy_out(buf, data, len);
+	/* Pairs with the fence in ipk_word_put(), and with the release of what replaced the word.
+	 */
+	ipk_fence(acquire);
+	if (ipk_ld(&v->word, relaxed) != word)
+		return 1;
+	if (r != -EBADMSG && ret_len)
+		*ret_len = len;
+	return r;
+}
+
+/* Is the word still that one? */
+static int still(const struct ipk_object_view *o, u64 off, u64 word)
+{
+	u64 again;
+	int r;
+
+	off += o->body + offsetof(struct ipk_word_value, word);
+	r = ipk_view_u64(o->view, off, &again);
+	return r < 0 ? r : again == word;
+}
+
+int ipk_word_view(const struct ipk_object_view *o, u64 off, const struct ipk_word_value *v,
+		  void **ret_data)
+{
+	void *data = NULL;
+	int r = v->len > ipk_view_size(o->view) ? -EBADMSG : 0, same;
+
+	if (!r) {
+		data = malloc(v->len ? v->len : 1);
+		r = data ? 0 : -ENOMEM;
+	}
+	if (!r && v->len)
+		r = v->value % IPK_LINE ? -EBADMSG : ipk_view_read(o->view, v->value, data, v->len);
+	if (r != -ENOMEM) {
+		same = still(o, off, v->word);
+		if (same <= 0)
+			r = same < 0 ? same : 1;
+	}
+	if (r)
+		free(data);
+	else
+		*ret_data = data;
+	return r;
+}
