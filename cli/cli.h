@@ -382,6 +382,8 @@ void cli_item(struct cli *c, const struct cli_object *ob, const struct ipk_item 
 int cli_known_kind(struct cli *c, const struct cli_object *ob);
 /* Runs argv with input on its standard input (NULL: ours); returns its status as env(1) does. */
 int cli_run_command(struct cli *c, char **argv, const void *input, size_t len);
+/* run.c: struct ipk_call's command. -y runs a foreign one. */
+int cli_run_shell(struct ipk_call *call, const char *text, bool foreign, struct ipk_buf *out);
 
 /* dump.c: to c->out, bare: an object without items too; from fd, fresh: it must not be there yet.
  */

@@ -38,12 +38,27 @@ static void param(struct ipk_buf *b, const struct ipk_arg *spec, uint64_t val)
 	}
 }
 
+/* One that its kind keeps. */
+static void text_param(struct ipk_buf *b, struct cli_object *ob, unsigned i)
+{
+	struct ipk_buf text = {0};
+
+	if (ob->kind->param(&ob->o, i, &text) > 0) {
+		ipk_buf_printf(b, "%s\"%s\":", b->len ? "," : "", ob->kind->params[i].name);
+		ipk_json_string(b, text.data, text.len);
+	}
+	ipk_buf_free(&text);
+}
+
 static void header(struct cli *c, struct cli_object *ob)
 {
 	const struct ipk_arg *spec = ob->kind->params;
 	struct ipk_buf b = {0}, params = {0};
 	unsigned i;
 
+	for (i = 0; ob->kind->param && spec[i].type != IPK_ARG_END; i++)
+		if (spec[i].type == IPK_ARG_TEXT)
+			text_param(&params, ob, i);
 	for (i = 0; i < CLI_ARRAY_LEN(ob->o.opts) && spec && spec[i].type != IPK_ARG_END; i++)
 		if (spec[i].type != IPK_ARG_TEXT && spec[i].type != IPK_ARG_VALUE &&
 		    spec[i].type != IPK_ARG_TYPE)

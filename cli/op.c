@@ -142,6 +142,7 @@ int cli_call(struct cli_tool *t, const struct ipk_op *op, char **word, int n, st
 		.next = next,
 		.emit = emit,
 		.flush = flush,
+		.command = cli_run_shell,
 		.hold_fd = -1,
 		.tool = t,
 	};

@@ -206,6 +206,7 @@ int cli_peek(struct cli *c)
 	struct cli_object ob;
 	struct reader rd = {.c = c, .ob = &ob, .left = c->opt.count_given ? c->opt.count : 1};
 	const struct ipk_op *op;
+	bool none = false;
 	int r = cli_open(c, c->word[0], CLI_REF_OBJECT, &ob);
 
 	if (r == 0)
@@ -216,11 +217,14 @@ int cli_peek(struct cli *c)
 		r = ob.kind->peek ? ob.kind->peek(&ob.o, peek_item, &rd)
 				  : ob.kind->items(&ob.o, 0, UINT64_MAX, peek_item, &rd);
 		r = walked(c, r);
-		if (r == 0 && rd.seen == 0)
+		none = r == 0 && rd.seen == 0;
+		if (none && ob.kind->flags & IPK_KIND_PUSH)
 			r = cli_fail(c, CLI_BLOCKED, -EAGAIN, "empty");
+		/* The kind's own peek says why there is nothing. */
+		none = none && !(ob.kind->flags & IPK_KIND_PUSH);
 	}
 	cli_close(&ob);
-	return r;
+	return none ? cli_op(c) : r;
 }
 
 static int print_key(void *arg, const struct ipk_item *item)

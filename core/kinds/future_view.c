@@ -1,11 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What a future holds, read without trust. */
-#include <stdlib.h>
-
 #include "kinds/future.h"
 #include "segment/view.h"
-
-#define TRIES 100 /* looks at what changes under them */
 
 static int read_body(const struct ipk_object_view *o, struct ipk_future_body *ret)
 {
@@ -31,62 +27,17 @@ int ipk_future_inspect(const struct ipk_object_view *o, uint64_t *ret_used, uint
 
 /* ---- the value ----------------------------------------------------------------------- */
 
-/* The value, if there is one: 1, 0 when there is none. */
-static int read_value(const struct ipk_object_view *o, struct ipk_future_body *b, void **ret_data)
-{
-	int r = -EAGAIN;
-
-	for (int tries = TRIES; tries; tries--) {
-		r = read_body(o, b);
-		if (r < 0 || ipk_word_state(b->v.word) != IPK_FUT_SET)
-			return r;
-		r = ipk_word_view(o, offsetof(struct ipk_future_body, v), &b->v, ret_data);
-		if (r <= 0)
-			return r < 0 ? r : 1;
-	}
-	return -EAGAIN;
-}
+#define VALUE_AT offsetof(struct ipk_future_body, v)
 
 int ipk_future_items(const struct ipk_object_view *o, uint64_t from, uint64_t to, ipk_item_fn *fn,
 		     void *arg)
 {
-	struct ipk_future_body b;
-	struct ipk_item item = {0};
-	void *data;
-	int r = from == 0 && to > 0 ? read_value(o, &b, &data) : 0;
-
-	if (r <= 0)
-		return r;
-	item.data = data;
-	item.len = b.v.len;
-	r = fn(arg, &item);
-	free(data);
-	return r;
-}
-
-struct printing {
-	const struct ipk_object_view *o;
-	struct ipk_buf *text;
-};
-
-static int print(void *arg, const struct ipk_item *item)
-{
-	struct printing *p = arg;
-	struct ipk_type *type;
-	int r = ipk_type_parse(p->o->type, strlen(p->o->type), &type, NULL);
-
-	if (r < 0)
-		return r == -ENOMEM ? r : -EBADMSG;
-	r = ipk_value_print(type, item->data, item->len, 0, p->text);
-	ipk_type_free(type);
-	return r < 0 ? r : ipk_buf_str(p->text, "\n");
+	return from == 0 && to > 0 ? ipk_word_item(o, VALUE_AT, IPK_FUT_SET, fn, arg) : 0;
 }
 
 int ipk_future_value(const struct ipk_object_view *o, struct ipk_buf *text)
 {
-	struct printing p = {.o = o, .text = text};
-
-	return ipk_future_items(o, 0, 1, print, &p);
+	return ipk_word_line(o, VALUE_AT, IPK_FUT_SET, text);
 }
 
 /* ---- continuations ------------------------------------------------------------------- */
@@ -230,17 +181,10 @@ static int check_then(void *arg, u64 off, const struct ipk_future_node *n)
 static void check_value(struct check *k, const struct ipk_future_body *b)
 {
 	unsigned state = ipk_word_state(b->v.word);
-	bool has = state == IPK_FUT_SET || state == IPK_FUT_FAILED;
+	bool set = state == IPK_FUT_SET;
 
-	if ((b->v.len != 0) != (b->v.value != 0) || (b->v.len && !has))
-		k->c->finding(k->c, "it is %s, and has a value of %llu bytes at %llu",
-			      state_name(b->v.word), (unsigned long long)b->v.len,
-			      (unsigned long long)b->v.value);
-	else if (state == IPK_FUT_SET && b->size && b->v.len != b->size)
-		k->c->finding(k->c, "its value has %llu bytes, an element %llu",
-			      (unsigned long long)b->v.len, (unsigned long long)b->size);
-	if (b->v.value)
-		k->c->block(k->c, b->v.value, b->v.len);
+	ipk_word_check(k->c, &b->v, state_name(b->v.word), set || state == IPK_FUT_FAILED,
+		       set ? b->size : 0);
 }
 
 int ipk_future_check(const struct ipk_object_view *o, struct ipk_checker *c)

@@ -4,6 +4,9 @@
 
 #include "base/copy.h"
 #include "kinds/word_value.h"
+#include "segment/view.h"
+
+#define TRIES 100 /* looks at what changes under them */
 
 int ipk_word_put(struct ipk_tx *tx, struct ipk_word_value *v, u64 next, const void *data, u64 len)
 {
@@ -93,4 +96,65 @@ int ipk_word_view(const struct ipk_object_view *o, u64 off, const struct ipk_wor
 	else
 		*ret_data = data;
 	return r;
+}
+
+int ipk_word_item(const struct ipk_object_view *o, u64 off, unsigned state, ipk_item_fn *fn,
+		  void *arg)
+{
+	struct ipk_item item = {0};
+	struct ipk_word_value v;
+	void *data = NULL;
+	int r = off + sizeof(v) > o->body_size ? -EBADMSG : 1;
+
+	for (int tries = TRIES; tries && r == 1; tries--) {
+		r = ipk_view_read(o->view, o->body + off, &v, sizeof(v));
+		if (r < 0 || ipk_word_state(v.word) != state)
+			return r;
+		r = ipk_word_view(o, off, &v, &data);
+	}
+	if (r)
+		return r < 0 ? r : -EAGAIN;
+	item.data = data;
+	item.len = v.len;
+	r = fn(arg, &item);
+	free(data);
+	return r;
+}
+
+struct line {
+	const struct ipk_object_view *o;
+	struct ipk_buf *text;
+};
+
+static int print(void *arg, const struct ipk_item *item)
+{
+	struct line *l = arg;
+	struct ipk_type *type;
+	int r = ipk_type_parse(l->o->type, strlen(l->o->type), &type, NULL);
+
+	if (r < 0)
+		return r == -ENOMEM ? r : -EBADMSG;
+	r = ipk_value_print(type, item->data, item->len, 0, l->text);
+	ipk_type_free(type);
+	return r < 0 ? r : ipk_buf_str(l->text, "\n");
+}
+
+int ipk_word_line(const struct ipk_object_view *o, u64 off, unsigned state, struct ipk_buf *text)
+{
+	struct line l = {.o = o, .text = text};
+
+	return ipk_word_item(o, off, state, print, &l);
+}
+
+void ipk_word_check(struct ipk_checker *c, const struct ipk_word_value *v, const char *state,
+		    bool has, u64 must)
+{
+	if ((v->len != 0) != (v->value != 0) || (v->len && !has))
+		c->finding(c, "it is %s, and has a value of %llu bytes at %llu", state,
+			   (unsigned long long)v->len, (unsigned long long)v->value);
+	else if (has && must && v->len != must)
+		c->finding(c, "its value has %llu bytes, an element %llu",
+			   (unsigned long long)v->len, (unsigned long long)must);
+	if (v->value)
+		c->block(c, v->value, v->len);
 }

@@ -64,11 +64,21 @@ void ipk_word_drop(struct ipk_tx *tx, struct ipk_word_value *v, u64 next);
 int ipk_word_read(struct ipk_obj *obj, struct ipk_word_value *v, u64 word, u64 must, void *buf,
 		  size_t size, size_t *ret_len);
 
+/* ---- without trust: the word_value at off in an object's body ------------------------------- */
+
 /*
- * Without trust: the value that belongs to v, which was read at off in the object's body, in
- * private memory, to be freed. 1: the word is another by now.
+ * The value that belongs to v, which was read there, in private memory, to be freed. 1: the word is
+ * another by now.
  */
 int ipk_word_view(const struct ipk_object_view *o, u64 off, const struct ipk_word_value *v,
 		  void **ret_data);
+/* Calls fn with the value if the state is that one: the only item of a VALUE kind. */
+int ipk_word_item(const struct ipk_object_view *o, u64 off, unsigned state, ipk_item_fn *fn,
+		  void *arg);
+/* The same as a line of text. */
+int ipk_word_line(const struct ipk_object_view *o, u64 off, unsigned state, struct ipk_buf *text);
+/* Finds fault with v, whose state is called so: has it a value, of must bytes (0: any number)? */
+void ipk_word_check(struct ipk_checker *c, const struct ipk_word_value *v, const char *state,
+		    bool has, u64 must);
 
 #endif

@@ -113,6 +113,12 @@ struct ipk_call {
 	int (*next)(struct ipk_call *call, struct ipk_item *item, int max);
 	int (*emit)(struct ipk_call *call, const struct ipk_item *item);
 	int (*flush)(struct ipk_call *call);
+	/*
+	 * Runs a command that the object holds, by sh -c as the tool's own user, and appends what it
+	 * prints to out. foreign: another user may have written it. Below 0: with a reason in out, that
+	 * it failed; without, that it was not run to its end (err may say why). NULL: it runs none
+	 */
+	int (*command)(struct ipk_call *call, const char *text, bool foreign, struct ipk_buf *out);
 	bool hold; /* CMD op without OUT: a CMD follows that shall hold what is taken, as flock(1) does */
 	int hold_fd; /* out, with hold: the holder's descriptor, which CMD inherits; closing it lets go */
 	const struct ipk_choice *choice; /* MANY: all objects, handle's the first; NULL: that alone */
@@ -249,6 +255,8 @@ struct ipk_kind {
 	int (*value)(const struct ipk_object_view *o, struct ipk_buf *text); /* VALUE kinds: one line */
 	int (*raw)(const struct ipk_object_view *o, struct ipk_buf *bytes);
 	int (*holders)(const struct ipk_object_view *o, ipk_holder_fn *fn, void *arg); /* or NULL */
+	/* TEXT params, which opts[] does not keep: appends param i. 1; 0: it was not given. Or NULL */
+	int (*param)(const struct ipk_object_view *o, unsigned i, struct ipk_buf *text);
 	int (*check)(const struct ipk_object_view *o, struct ipk_checker *c);
 	/*
 	 * Makes right what check() finds fault with, changes nothing where that is silent, and claims the

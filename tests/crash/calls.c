@@ -2,6 +2,7 @@
 #include "crash.h"
 #include "ipk/barrier.h"
 #include "ipk/future.h"
+#include "ipk/lazy.h"
 #include "ipk/mutex.h"
 #include "ipk/once.h"
 #include "ipk/pool.h"
@@ -253,6 +254,70 @@ static int then_fail_next(void *future, unsigned from, unsigned to)
 	return r;
 }
 
+static struct ipk_lazy_run lazy_run;
+
+static int lazy_begin_done(void *lazy, unsigned from, unsigned to)
+{
+	static const char zeros[64];
+	int r = 1;
+
+	if (from == 0 && to > 0)
+		r = ipk_lazy_begin(lazy, &lazy_run, IPK_NOWAIT);
+	/* Of whatever type: one of these is its size. */
+	for (size_t len = sizeof(zeros); r == 1 && to > 1 && lazy_run.word && len; len--)
+		ipk_lazy_done(lazy, &lazy_run, zeros, len);
+	return r;
+}
+
+static int lazy_begin_fail(void *lazy, unsigned from, unsigned to)
+{
+	int r = 1;
+
+	if (from == 0 && to > 0)
+		r = ipk_lazy_begin(lazy, &lazy_run, IPK_NOWAIT);
+	if (r == 1 && to > 1)
+		ipk_lazy_fail(lazy, &lazy_run, "why", 3);
+	return r;
+}
+
+static int lazy_begin_abandon(void *lazy, unsigned from, unsigned to)
+{
+	int r = 1;
+
+	if (from == 0 && to > 0)
+		r = ipk_lazy_begin(lazy, &lazy_run, IPK_NOWAIT);
+	if (r == 1 && to > 1)
+		ipk_lazy_abandon(lazy, &lazy_run);
+	return r;
+}
+
+static int lazy_begin_reset(void *lazy, unsigned from, unsigned to)
+{
+	int r = 1;
+
+	if (from == 0 && to > 0)
+		r = ipk_lazy_begin(lazy, &lazy_run, IPK_NOWAIT);
+	if (r == 1 && to > 1)
+		ipk_lazy_reset(lazy);
+	return r;
+}
+
+static int lazy_ones(void *arg, struct ipk_buf *out)
+{
+	(void)arg;
+	return ipk_buf_add(out, "11111111", 8);
+}
+
+/* All of it at once: a type of another size refuses what this computes, and stays empty. */
+static int lazy_force(void *lazy, unsigned from, unsigned to)
+{
+	char buf[4096];
+
+	return from == 0 && to > 0
+		       ? ipk_lazy_force(lazy, lazy_ones, NULL, buf, sizeof(buf), NULL, IPK_NOWAIT)
+		       : 0;
+}
+
 /* A place that is kept: taken, moved on, given back. */
 static int next_ack(void *stream, unsigned from, unsigned to)
 {
@@ -291,6 +356,11 @@ const struct calls calls[] = {
 	{"future", "claim() abandon()", 2, claim_abandon, 0, -EOWNERDEAD},
 	{"future", "claim() fail()", 2, claim_fail, 0, -EOWNERDEAD},
 	{"future", "then() fail() next()", 3, then_fail_next, 0, 0},
+	{"lazy", "begin() done()", 2, lazy_begin_done, 1, 0},
+	{"lazy", "begin() fail()", 2, lazy_begin_fail, 1, 0},
+	{"lazy", "begin() abandon()", 2, lazy_begin_abandon, 2, 0},
+	{"lazy", "begin() reset()", 2, lazy_begin_reset, 1, 0},
+	{"lazy", "force()", 1, lazy_force, 0, 0},
 	{"stream", "next() ack()", 2, next_ack, 1, 0},
 	{0},
 };

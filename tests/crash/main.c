@@ -139,7 +139,8 @@ static void check_pairs(struct job *j, const struct image *image, const struct t
 		char why[1500], what[120];
 		int r = pair_run(j->w, image, u, i, &second, &left, why, sizeof(why));
 
-		/* Beside a living victim that holds something it may answer "held" and do nothing. */
+		/* Beside a living victim that holds something it may answer "held" and do nothing.
+		 */
 		if (second.r == -EAGAIN || second.r == -EBUSY)
 			known.ul_min = 0;
 		else
@@ -246,8 +247,10 @@ static enum fill quick_fill(const struct world *w, const struct trial *t, unsign
 {
 	unsigned states = world_states(w);
 
+	/* What holds one value has none that could be begun once it is there. */
 	if (t->calls)
-		return states > FILL_SOME ? FILL_SOME : FILL_EMPTY;
+		return states > FILL_SOME && !(w->kind->flags & IPK_KIND_VALUE) ? FILL_SOME
+										: FILL_EMPTY;
 	return i % states;
 }
 
@@ -317,7 +320,8 @@ static bool takes(const struct world *w)
 	return r == 0;
 }
 
-/* Whether an object that holds cap of whatever the kind counts holds each of the values by itself. */
+/* Whether an object that holds cap of whatever the kind counts holds each of the values by itself.
+ */
 static bool holds_values(const struct world *w)
 {
 	struct ipk_segment_options options = IPK_SEGMENT_OPTIONS_INIT;
@@ -331,8 +335,7 @@ static bool holds_values(const struct world *w)
 	ipk_segment_remove("t", NULL);
 	if (ipk_segment_create("t", &options, &seg, NULL) != 0)
 		return true;
-	if (world_new_object(seg, w, "x") == 0 &&
-	    world_attach(w, seg, &handle) == 0) {
+	if (world_new_object(seg, w, "x") == 0 && world_attach(w, seg, &handle) == 0) {
 		for (unsigned i = 0; i < MAX_INPUTS; i++) {
 			struct world other = *w;
 			struct answer a = {0};
@@ -393,8 +396,8 @@ static void run_kind(const struct ipk_kind *kind)
 }
 
 /*
- * On one processor with its victims: a step is a switch to and fro, and many times dearer across two. Which one:
- * $IPK_CRASH_CPU, counted among those that are allowed.
+ * On one processor with its victims: a step is a switch to and fro, and many times dearer across
+ * two. Which one: $IPK_CRASH_CPU, counted among those that are allowed.
  */
 static void pin(void)
 {

@@ -410,6 +410,8 @@ static void try_sleeper(struct tally *all, const struct image *start, unsigned i
 static void run_world(struct tally *all)
 {
 	unsigned states = world_states(all->w);
+	/* One that holds a value has states that its values do not tell of: claimed, running. */
+	bool prepare = states == 1 || all->w->kind->flags & IPK_KIND_VALUE;
 
 	for (enum fill fill = 0; fill < states; fill++) {
 		struct image start;
@@ -419,7 +421,7 @@ static void run_world(struct tally *all)
 		image_read("s", &start);
 		for (unsigned i = 0; i < all->n; i++)
 			if (all->trials[i].op && (all->trials[i].op->flags & IPK_OP_BLOCK))
-				try_sleeper(all, &start, i, states == 1);
+				try_sleeper(all, &start, i, prepare && fill == FILL_EMPTY);
 		image_free(&start);
 	}
 }

@@ -4,6 +4,7 @@
 
 #include "kinds/barrier.h"
 #include "kinds/latch.h"
+#include "kinds/lazy.h"
 #include "kinds/map.h"
 #include "kinds/mutex.h"
 #include "kinds/once.h"
@@ -222,6 +223,21 @@ DAMAGE(rw_place, *(u64 *)(void *)(rw_body(b) + 1) |= 99)
 DAMAGE(once_both, *(u64 *)body_in(b, "once") = IPK_ONCE_DONE | IPK_ONCE_DIED)
 DAMAGE(once_runner, *(u64 *)body_in(b, "once") |= 99)
 
+static struct ipk_lazy_body *lazy_body(u8 *b)
+{
+	return (struct ipk_lazy_body *)body_in(b, "lazy");
+}
+
+DAMAGE(lazy_size, lazy_body(b)->size = 8)
+DAMAGE(lazy_thunk, lazy_body(b)->thunk = 99)
+DAMAGE(lazy_text, lazy_body(b)->text_len = UINT64_MAX)
+DAMAGE(lazy_state, lazy_body(b)->v.word |= UINT64_C(7) << IPK_WORD_STATE_SHIFT)
+DAMAGE(lazy_both, lazy_body(b)->v.word |= 99)
+DAMAGE(lazy_runner, lazy_body(b)->v = (struct ipk_word_value){.word = IPK_WORD_ONE | 99})
+DAMAGE(lazy_nowhere, lazy_body(b)->v.value = UINT64_C(1) << 40)
+DAMAGE(lazy_no_block, lazy_body(b)->v.value = 0)
+DAMAGE(lazy_taken, lazy_body(b)->v.value = ipk_dir_off(*dir_entry(b, "array")))
+
 DAMAGE(pool_cap, ((struct ipk_pool_body *)body_in(b, "pool"))->cap = 1u << 20)
 DAMAGE(pool_size, ((struct ipk_pool_body *)body_in(b, "pool"))->size = 0)
 /* Of an object that is free: values are kept. */
@@ -314,6 +330,15 @@ static const struct damage damages[] = {
 	D(rw_high),
 	D(rw_place),
 	D(once_both),
+	D(lazy_size),
+	D(lazy_thunk),
+	D(lazy_text),
+	{"lazy_state", lazy_state, "lazy"},
+	{"lazy_both", lazy_both, "lazy"},
+	{"lazy_runner", lazy_runner, "lazy"},
+	{"lazy_nowhere", lazy_nowhere, "lazy"},
+	{"lazy_no_block", lazy_no_block, "lazy"},
+	{"lazy_taken", lazy_taken, "lazy"},
 	D(pool_cap),
 	D(pool_size),
 	D(pool_owner),
