@@ -7,9 +7,10 @@
  *   calls.c   C functions that no verb calls
  *   dump.c    what a segment holds, as text
  *   step.c    runs one operation in a victim under ptrace and hands out each image it leaves
- *   survive.c lets a survivor into an image: sweep, fsck, every operation, compared with a run
- *             in which nobody died
- *   main.c    the loops and the table
+ *   stores.c  the same by stores and system calls, many times faster, for whoever is beside a
+ * victim memo.c    what has been found in order is not looked at again survive.c lets a survivor
+ * into an image: sweep, fsck, every operation, compared with a run in which nobody died main.c the
+ * loops and the table
  *
  * The oracle is differential and knows no kind: an operation over n inputs may have taken effect
  * for any prefix 0..n of them (n = 1: wholly or not at all). For each prefix a clean run gives the
@@ -109,6 +110,23 @@ void image_read(const char *name, struct image *ret);
 /* Writes the image as $IPK_DIR/name.ipk; dead: marks live words as the kernel does for the dead. */
 void image_write(const char *name, const struct image *image, bool dead);
 void image_free(struct image *image);
+/* A hash of all that can matter to whoever comes after everybody in the image has died. */
+uint64_t image_key(const struct image *image);
+/* The page of a slot as it lies in a segment's bytes, or NULL; how many slots there are. */
+struct ipk_participant *participant_in(uint8_t *data, size_t size, u64 slot);
+u64 slots_in(const uint8_t *data);
+
+/* A segment file's bytes as others change them. */
+struct follow {
+	uint8_t *p, *shadow; /* what is there; what was seen last */
+	size_t size;
+	int fd;
+};
+void follow_start(struct follow *m, const char *name);
+/* The file may have grown: true if so, or at first, and then all of the new part is unlike shadow.
+ */
+bool follow_size(struct follow *m);
+void follow_end(struct follow *m);
 
 struct images {
 	struct image *v;
@@ -116,6 +134,8 @@ struct images {
 	uint64_t instructions;
 };
 void images_free(struct images *all);
+/* Copies data, unless it is there already. */
+void images_add(struct images *all, const uint8_t *data, size_t size, bool done);
 
 /*
  * Runs fn(arg) in a child on the segment called name, instruction by instruction, and collects each
@@ -132,6 +152,20 @@ struct victim {
 	void *handle;
 };
 int step_all(struct victim *v, struct images *ret);
+/* Where $IPK_CRASH_CPU says: victims follow. */
+void step_pin(void);
+
+/*
+ * The same images in a fraction of the time: a segment changes by stores and by system calls alone,
+ * so it is looked at after each of these. The mappings are write-protected: a store faults, is let
+ * through by itself (one iteration of a repeated instruction), and is over before the next.
+ * instructions counts those.
+ */
+int stores_all(struct victim *v, struct images *ret);
+
+/* In the process whose stores they are: seen() is called after each until stores_end(). */
+void stores_begin(void (*seen)(void *arg), void *arg);
+void stores_end(void);
 
 /*
  * What may be found: the first tk inputs of trial t took effect and, with a second trial u, the
@@ -147,6 +181,7 @@ struct outcome {
 
 struct expected {
 	unsigned n;
+	uint64_t id; /* no two are the same */
 	struct outcome v[2 * (MAX_INPUTS + 1) * (MAX_INPUTS + 1)];
 	char why[600]; /* what is wrong with them already */
 };
@@ -161,7 +196,15 @@ void expected_free(struct expected *e, unsigned ntrials);
 struct known {
 	unsigned tk_min, ul_min;
 	const struct answer *second;
+	/* A recoverer died as well: where the sweep leaves what an earlier one left, the operations
+	 * that were tried then are not tried again. */
+	bool twice;
 };
+
+/* Keys of what was found in order. Before the first fork: memo_open(). */
+void memo_open(void);
+bool memo_has(uint64_t key);
+void memo_put(uint64_t key);
 
 /* Lets a survivor into the image, in a child with a deadline. 0, or 1 with the reason in why. */
 int survive(const struct world *w, const struct image *image, const struct expected *e,

@@ -8,7 +8,6 @@
  *   TYPE is a label in shapes[] below, STATE one of fill_name[]
  */
 #include <fcntl.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -75,8 +74,17 @@ struct job {
 	struct expected e;
 	unsigned bad;
 	unsigned number;
+	uint64_t recoveries, pairs;
 	char why[1700];
 };
+
+/*
+ * All of the large operations with all others would take days. The whole run takes this many images
+ * of a job, evenly spread, to kill their recoverers, and of each other operation as many images as
+ * make this many pairs with it: of those that change little, all.
+ */
+#define RECOVERED 24
+#define PAIRS 40
 
 static void blame(struct job *j, const char *what, const char *why)
 {
@@ -89,16 +97,16 @@ static bool enough(const struct job *j)
 	return at_first && j->bad;
 }
 
-static void check_image(struct job *j, const struct image *image, const char *what)
+static void check_image(struct job *j, const struct image *image, bool twice, const char *what)
 {
-	struct known known = {.tk_min = image->done ? j->t->inputs : 0};
+	struct known known = {.tk_min = image->done ? j->t->inputs : 0, .twice = twice};
 	char why[1500];
 
 	if (survive(j->w, image, &j->e, &known, j->trials, j->ntrials, why, sizeof(why)) != 0)
 		blame(j, what, why);
 }
 
-/* Kills the recoverer at each of its own instructions; what it left must be recovered as well. */
+/* Kills the recoverer at each of its own changes; what it left must be recovered as well. */
 static void check_recovery(struct job *j, const struct image *image)
 {
 	struct victim v = {.setup = setup_nothing,
@@ -110,14 +118,14 @@ static void check_recovery(struct job *j, const struct image *image)
 	size_t step;
 
 	image_write("s", image, true);
-	step_all(&v, &second);
+	if (stores_all(&v, &second) == -ECHILD)
+		blame(j, "a recoverer", "died by itself");
 	step = whole || recoverers ? 1 : second.n / (at_first ? 4 : 2) + 1;
 	for (size_t i = 0; i < second.n && !enough(j); i += step) {
 		second.v[i].done = image->done;
-		check_image(j, &second.v[i], "after the recoverer's death");
-		total_recoveries++;
+		check_image(j, &second.v[i], true, "after the recoverer's death");
+		j->recoveries++;
 	}
-	total_instructions += second.instructions;
 	images_free(&second);
 }
 
@@ -151,7 +159,7 @@ static void check_pairs(struct job *j, const struct image *image, const struct t
 			blame(j, what, why);
 		else if (survive(j->w, &left, e, &known, j->trials, 0, why, sizeof(why)) != 0)
 			blame(j, what, why);
-		total_pairs++;
+		j->pairs++;
 		ipk_buf_free(&second.out);
 		image_free(&left);
 		if (r != 0)
@@ -161,15 +169,31 @@ static void check_pairs(struct job *j, const struct image *image, const struct t
 	free(e);
 }
 
+/* The victim stands at some of its images, one after the other. */
+static void check_pairs_at(struct job *j, const struct images *all, unsigned u)
+{
+	uint64_t before = j->pairs;
+	size_t first = all->n / 2, step;
+
+	if (!all->n)
+		return;
+	check_pairs(j, &all->v[first], &j->trials[u]);
+	if (!whole)
+		return;
+	step = all->n * (j->pairs - before) / PAIRS + 1;
+	for (size_t i = u % step; i < all->n && !enough(j); i += step)
+		if (i != first)
+			check_pairs(j, &all->v[i], &j->trials[u]);
+}
+
 static double started;
 
 static void finish(void)
 {
 	ipk_segment_remove("s", NULL);
 	printf("1..%u\n", tests);
-	printf("# %llu instructions, %llu images, %llu recoveries killed in turn, %llu pairs, %u "
-	       "failures, "
-	       "%.0f s\n",
+	printf("# total: %llu instructions, %llu images, %llu recoveries, %llu pairs, %u failures, "
+	       "%.1f s\n",
 	       (unsigned long long)total_instructions, (unsigned long long)total_images,
 	       (unsigned long long)total_recoveries, (unsigned long long)total_pairs, failures,
 	       seconds() - started);
@@ -179,9 +203,15 @@ static void finish(void)
 static void report(struct job *j, const struct images *all, double start)
 {
 	tests++;
-	printf("%sok %u - %s: %s, %s: %llu instructions, %zu images, %u failures, %.1f s\n",
+	total_instructions += all->instructions;
+	total_images += all->n;
+	total_recoveries += j->recoveries;
+	total_pairs += j->pairs;
+	printf("%sok %u - %s: %s, %s: %llu instructions, %zu images, %llu recoveries, %llu pairs, "
+	       "%u failures, %.1f s\n",
 	       j->bad ? "not " : "", tests, j->w->label, j->t->name, fill_name[j->fill],
-	       (unsigned long long)all->instructions, all->n, j->bad, seconds() - start);
+	       (unsigned long long)all->instructions, all->n, (unsigned long long)j->recoveries,
+	       (unsigned long long)j->pairs, j->bad, seconds() - start);
 	if (j->bad) {
 		failures++;
 		for (char *l = strtok(j->why, "\n"); l; l = strtok(NULL, "\n"))
@@ -199,10 +229,24 @@ static void check_images(struct job *j, const struct images *all)
 
 		snprintf(what, sizeof(what), "after the death at image %zu of %zu%s", i, all->n,
 			 all->v[i].done ? ", returned" : "");
-		check_image(j, &all->v[i], what);
+		check_image(j, &all->v[i], false, what);
 	}
 	if (all->n && step > 1 && !enough(j))
-		check_image(j, &all->v[all->n - 1], "after the end");
+		check_image(j, &all->v[all->n - 1], false, "after the end");
+}
+
+/* What the recoverers' deaths and the pairs rest upon. */
+static void check_stores(struct job *j, struct victim *v, const struct images *all)
+{
+	struct images again = {0};
+	char why[80];
+
+	image_write("s", &j->start, false);
+	stores_all(v, &again);
+	snprintf(why, sizeof(why), "%zu images by stores, %zu by instructions", again.n, all->n);
+	if (again.n != all->n)
+		blame(j, "when only stores are looked at", why);
+	images_free(&again);
 }
 
 static void run_job(struct job *j)
@@ -224,20 +268,15 @@ static void run_job(struct job *j)
 		j->bad++;
 		snprintf(j->why, sizeof(j->why), "the operation itself died");
 	}
+	check_stores(j, &v, &all);
 	if (!recoverers)
 		check_images(j, &all);
-	step = whole ? 1 : at_first ? all.n / 2 + 1 : all.n;
+	step = recoverers ? 1 : whole ? all.n / RECOVERED + 1 : at_first ? all.n / 2 + 1 : all.n;
 	for (size_t i = step / 2; i < all.n && !enough(j); i += step)
 		check_recovery(j, &all.v[i]);
-	for (unsigned u = 0; u < j->ntrials && !recoverers; u++) {
-		if (!whole && u != (j->number + 1) % j->ntrials)
-			continue;
-		step = whole ? all.n / 40 + 1 : all.n;
-		for (size_t i = step / 2; i < all.n && !enough(j); i += step)
-			check_pairs(j, &all.v[i], &j->trials[u]);
-	}
-	total_instructions += all.instructions;
-	total_images += all.n;
+	for (unsigned u = 0; u < j->ntrials && !recoverers && !enough(j); u++)
+		if (whole || u == (j->number + 1) % j->ntrials)
+			check_pairs_at(j, &all, u);
 	report(j, &all, start);
 	expected_free(&j->e, j->ntrials);
 	images_free(&all);
@@ -276,6 +315,7 @@ static void run_world(const struct world *w)
 				continue;
 			j.t = &trials[i];
 			j.bad = 0;
+			j.recoveries = j.pairs = 0;
 			j.number = i;
 			run_job(&j);
 			if (at_first && failures)
@@ -395,29 +435,6 @@ static void run_kind(const struct ipk_kind *kind)
 	}
 }
 
-/*
- * On one processor with its victims: a step is a switch to and fro, and many times dearer across
- * two. Which one: $IPK_CRASH_CPU, counted among those that are allowed.
- */
-static void pin(void)
-{
-	const char *text = getenv("IPK_CRASH_CPU");
-	cpu_set_t all, one;
-	long n;
-
-	if (!text || sched_getaffinity(0, sizeof(all), &all) != 0 || CPU_COUNT(&all) == 0)
-		return;
-	n = strtol(text, NULL, 10) % CPU_COUNT(&all);
-	for (size_t i = 0; i < CPU_SETSIZE; i++) {
-		if (!CPU_ISSET(i, &all) || n-- > 0)
-			continue;
-		CPU_ZERO(&one);
-		CPU_SET(i, &one);
-		sched_setaffinity(0, sizeof(one), &one);
-		return;
-	}
-}
-
 int main(int argc, char **argv)
 {
 	static const struct world segment = {.label = "segment", .cap = "4"};
@@ -451,7 +468,8 @@ int main(int argc, char **argv)
 			return 2;
 		}
 	}
-	pin();
+	step_pin();
+	memo_open();
 	crash_dir = getenv("IPK_DIR");
 	if (!crash_dir) {
 		fprintf(stderr, "crash: set IPK_DIR to a private directory\n");

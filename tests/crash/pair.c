@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/wait.h>
@@ -13,27 +12,60 @@
 
 #include "crash.h"
 
+#define LOOK_US 4000
+#define HANGS (60 * 1000000 / LOOK_US) /* looks */
+
+/* Shared with the second process. */
 struct board {
 	volatile int state; /* 1 running, 2 done */
+	volatile bool told; /* the victim is dead: sleep is nothing remarkable any more */
+	volatile unsigned changes;
 	int r;
 	size_t len;
 	char out[65536];
 };
 
-static void second(const struct world *w, const struct trial *u, struct board *board)
+/* In the second process: it stops itself at its change number j. */
+struct pace {
+	struct follow f;
+	struct board *board;
+	unsigned j;
+};
+
+static void seen(void *arg)
 {
+	struct pace *pace = arg;
+	struct follow *f = &pace->f;
+
+	if (!follow_size(f) && memcmp(f->p, f->shadow, f->size) == 0)
+		return;
+	memcpy(f->shadow, f->p, f->size);
+	if (++pace->board->changes == pace->j) {
+		stores_end();
+		raise(SIGSTOP);
+	}
+}
+
+static void second(const struct world *w, const struct trial *u, struct pace *pace)
+{
+	struct board *board = pace->board;
 	struct ipk_segment *seg;
 	struct answer a = {0};
 	void *handle;
 
-	alarm(60);
-	if (ptrace(PTRACE_TRACEME, 0, 0, 0) != 0 ||
-	    ipk_segment_open("s", IPK_READ | IPK_WRITE, &seg, NULL) != 0 ||
+	if (ipk_segment_open("s", IPK_READ | IPK_WRITE, &seg, NULL) != 0 ||
 	    world_attach(w, seg, &handle) != 0)
 		_exit(98);
-	raise(SIGSTOP);
+	follow_start(&pace->f, "s");
+	follow_size(&pace->f);
+	memcpy(pace->f.shadow, pace->f.p, pace->f.size);
 	board->state = 1;
+	if (pace->j == 0)
+		raise(SIGSTOP);
+	else
+		stores_begin(seen, pace);
 	world_run(w, u, u->inputs, seg, handle, 0, &a);
+	stores_end();
 	board->r = a.r;
 	board->len = a.out.len < sizeof(board->out) ? a.out.len : sizeof(board->out);
 	if (board->len)
@@ -49,21 +81,8 @@ struct victim_file {
 	size_t size;
 };
 
-static struct ipk_participant *page_of(const struct victim_file *f, u64 slot)
-{
-	struct ipk_header *h = (struct ipk_header *)f->p;
-	u64 list = h->reg[slot / IPK_REG_PER_PAGE] * IPK_PAGE;
-	u64 page;
-
-	if (!list || list + IPK_PAGE > f->size)
-		return NULL;
-	page = ((u64 *)(f->p + list))[slot % IPK_REG_PER_PAGE] * IPK_PAGE;
-	return page && page + IPK_PAGE <= f->size ? (struct ipk_participant *)(f->p + page) : NULL;
-}
-
 static void victim_lives(struct victim_file *f, const struct image *image)
 {
-	struct ipk_header *h;
 	char path[512];
 
 	snprintf(path, sizeof(path), "%s/s.ipk", crash_dir);
@@ -72,9 +91,8 @@ static void victim_lives(struct victim_file *f, const struct image *image)
 	f->p = mmap(NULL, f->size, PROT_READ | PROT_WRITE, MAP_SHARED, f->fd, 0);
 	if (f->fd < 0 || f->p == MAP_FAILED)
 		abort();
-	h = (struct ipk_header *)f->p;
-	for (u64 slot = 0; slot < h->nslots; slot++) {
-		struct ipk_participant *p = page_of(f, slot);
+	for (u64 slot = 0; slot < slots_in(f->p); slot++) {
+		struct ipk_participant *p = participant_in(f->p, f->size, slot);
 		struct flock lock = {.l_type = F_WRLCK,
 				     .l_whence = SEEK_SET,
 				     .l_start = (off_t)slot,
@@ -89,11 +107,9 @@ static void victim_lives(struct victim_file *f, const struct image *image)
 /* As the kernel does it: mark, wake one; then the descriptors close. */
 static void victim_dies(struct victim_file *f, const struct image *image)
 {
-	struct ipk_header *h = (struct ipk_header *)image->data;
-
-	for (u64 slot = 0; slot < h->nslots; slot++) {
-		struct victim_file then = {.p = image->data, .size = image->size};
-		struct ipk_participant *was = page_of(&then, slot), *p = page_of(f, slot);
+	for (u64 slot = 0; slot < slots_in(image->data); slot++) {
+		struct ipk_participant *was = participant_in(image->data, image->size, slot);
+		struct ipk_participant *p = participant_in(f->p, f->size, slot);
 
 		if (!was || !p || !was->live)
 			continue;
@@ -109,49 +125,46 @@ static void on_alarm(int sig)
 	(void)sig;
 }
 
-/*
- * One instruction; false when the process is blocked in a system call. The limit is shorter than
- * any sleep of the library, which looks again by itself now and then. (A slow machine may be taken
- * for a sleeper: then the victim dies a little earlier.)
- */
-static bool step(pid_t pid, int *status)
+static bool kernel_says_asleep(pid_t pid)
 {
-	struct itimerval limit = {.it_value = {.tv_usec = 100000}}, off = {0};
-	pid_t r;
+	char path[40], text[400] = "", *p;
+	ssize_t n;
+	int fd;
 
-	if (ptrace(PTRACE_SINGLESTEP, pid, 0, 0) != 0)
-		abort();
-	setitimer(ITIMER_REAL, &limit, NULL);
-	r = waitpid(pid, status, 0);
-	setitimer(ITIMER_REAL, &off, NULL);
-	return r == pid;
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	n = fd < 0 ? 0 : read(fd, text, sizeof(text) - 1);
+	close(fd);
+	p = n > 0 ? strrchr(text, ')') : NULL;
+	return p && p[1] == ' ' && p[2] == 'S';
 }
 
-/* Steps until the j-th change of memory, the end, or a blocking call; returns the changes seen. */
-static unsigned advance(pid_t pid, const struct victim_file *f, struct board *board, unsigned j,
-			int *status, bool *blocked)
+/*
+ * Until it stops or ends (true), or sleeps and makes no change at two looks in turn: it waits for
+ * the victim. (Should it have been about to wake by itself, the victim dies a little earlier.) Who
+ * does not end is killed.
+ */
+static bool await(pid_t pid, struct board *board, int *status)
 {
-	uint8_t *shadow = malloc(f->size);
-	unsigned changes = 0;
+	struct itimerval limit = {.it_value = {.tv_usec = LOOK_US},
+				  .it_interval = {.tv_usec = LOOK_US}},
+			 off = {0};
+	unsigned last = UINT32_MAX, looks = 0;
+	bool asleep = false;
 
-	if (!shadow)
-		abort();
-	memcpy(shadow, f->p, f->size);
-	*blocked = false;
-	while (changes < j && board->state != 2) {
-		if (!step(pid, status)) {
-			*blocked = true;
-			break;
-		}
-		if (!WIFSTOPPED(*status))
-			break;
-		if (board->state == 1 && memcmp(shadow, f->p, f->size) != 0) {
-			memcpy(shadow, f->p, f->size);
-			changes++;
-		}
+	setitimer(ITIMER_REAL, &limit, NULL);
+	while (!asleep && waitpid(pid, status, WUNTRACED) != pid) {
+		if (++looks == HANGS)
+			kill(pid, SIGKILL);
+		if (board->state != 1 || board->told || !kernel_says_asleep(pid))
+			last = UINT32_MAX;
+		else if (last == board->changes)
+			asleep = true;
+		else
+			last = board->changes;
 	}
-	free(shadow);
-	return changes;
+	setitimer(ITIMER_REAL, &off, NULL);
+	return !asleep;
 }
 
 int pair_run(const struct world *w, const struct image *first, const struct trial *u, unsigned j,
@@ -160,9 +173,10 @@ int pair_run(const struct world *w, const struct image *first, const struct tria
 	struct sigaction sa = {.sa_handler = on_alarm};
 	struct board *board = mmap(NULL, sizeof(*board), PROT_READ | PROT_WRITE,
 				   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct pace pace = {.board = board, .j = j};
 	struct victim_file f;
-	int status, r = 0;
-	bool blocked;
+	int status = 0, r;
+	bool ended;
 	pid_t pid;
 
 	if (board == MAP_FAILED)
@@ -173,29 +187,24 @@ int pair_run(const struct world *w, const struct image *first, const struct tria
 	fflush(NULL);
 	pid = fork();
 	if (pid == 0) {
-		signal(SIGALRM, SIG_DFL);
 		close(f.fd);
-		second(w, u, board);
+		second(w, u, &pace);
 	}
-	if (pid < 0 || waitpid(pid, &status, 0) != pid || !WIFSTOPPED(status)) {
-		snprintf(why, size, "the second process cannot attach beside a stopped one");
-		victim_dies(&f, first);
-		munmap(board, sizeof(*board));
-		return -1;
-	}
-	if (advance(pid, &f, board, j, &status, &blocked) < j && (board->state == 2 || blocked))
-		r = 1; /* it comes no further while the victim stands there */
+	if (pid < 0)
+		abort();
+	ended = await(pid, board, &status) && !WIFSTOPPED(status);
+	r = !WIFSTOPPED(status); /* it comes no further while the victim stands there */
+	board->told = true;
 	victim_dies(&f, first);
-	if (blocked)
-		waitpid(pid, &status, 0); /* its step ends now that it is woken */
-	if (WIFSTOPPED(status)) {
-		ptrace(PTRACE_DETACH, pid, 0, 0);
-		while (waitpid(pid, &status, 0) != pid && errno == EINTR)
-			;
+	while (!ended) {
+		kill(pid, SIGCONT); /* it may get as far as that just now */
+		ended = await(pid, board, &status) && !WIFSTOPPED(status);
 	}
 	if (board->state != 2 || !WIFEXITED(status)) {
 		snprintf(why, size, "the second process %s",
-			 WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM ? "hangs" : "dies");
+			 board->state == 0 ? "cannot attach beside a stopped one"
+			 : WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL ? "hangs"
+									      : "dies");
 		r = -1;
 	}
 	ret_second->r = board->r;

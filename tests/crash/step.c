@@ -59,25 +59,57 @@ void image_read(const char *name, struct image *ret)
 	close(fd);
 }
 
+struct ipk_participant *participant_in(uint8_t *data, size_t size, u64 slot)
+{
+	const struct ipk_header *h = (const struct ipk_header *)data;
+	u64 list, page;
+
+	list = h->reg[slot / IPK_REG_PER_PAGE] * IPK_PAGE;
+	if (!list || list + IPK_PAGE > size)
+		return NULL;
+	page = ((u64 *)(data + list))[slot % IPK_REG_PER_PAGE] * IPK_PAGE;
+	return page && page + IPK_PAGE <= size ? (struct ipk_participant *)(data + page) : NULL;
+}
+
+u64 slots_in(const uint8_t *data)
+{
+	u64 n = ((const struct ipk_header *)data)->nslots;
+
+	return n < IPK_SLOTS_MAX ? n : IPK_SLOTS_MAX;
+}
+
 /* As the kernel does when the threads of a killed process end. */
 static void mark_dead(uint8_t *data, size_t size)
 {
-	struct ipk_header *h = (struct ipk_header *)data;
+	for (u64 slot = 0; slot < slots_in(data); slot++) {
+		struct ipk_participant *p = participant_in(data, size, slot);
 
-	for (u64 slot = 0; slot < h->nslots && slot < IPK_SLOTS_MAX; slot++) {
-		u64 list = h->reg[slot / IPK_REG_PER_PAGE] * IPK_PAGE;
-		u64 page;
-		struct ipk_participant *p;
-
-		if (!list || list + IPK_PAGE > size)
-			continue;
-		page = ((u64 *)(data + list))[slot % IPK_REG_PER_PAGE] * IPK_PAGE;
-		if (!page || page + IPK_PAGE > size)
-			continue;
-		p = (struct ipk_participant *)(data + page);
-		if (p->live)
+		if (p && p->live)
 			p->live |= 0x40000000; /* FUTEX_OWNER_DIED */
 	}
+}
+
+/* Nothing is decided by which process a participant was, nor by when. */
+uint64_t image_key(const struct image *image)
+{
+	uint8_t *copy = malloc(image->size);
+	uint64_t key;
+
+	if (!copy)
+		die("malloc");
+	memcpy(copy, image->data, image->size);
+	for (u64 slot = 0; slot < slots_in(copy); slot++) {
+		struct ipk_participant *p = participant_in(copy, image->size, slot);
+
+		if (!p)
+			continue;
+		p->pid = p->tid = 0;
+		p->start = p->since = 0;
+		p->live = p->live != 0;
+	}
+	key = XXH3_64bits(copy, image->size);
+	free(copy);
+	return key;
 }
 
 void image_write(const char *name, const struct image *image, bool dead)
@@ -105,7 +137,7 @@ void image_write(const char *name, const struct image *image, bool dead)
 	free(copy);
 }
 
-static void add_image(struct images *all, const uint8_t *data, size_t size, bool done)
+void images_add(struct images *all, const uint8_t *data, size_t size, bool done)
 {
 	uint64_t hash = XXH3_64bits(data, size);
 	struct image *image;
@@ -152,22 +184,33 @@ static void child(struct victim *v, struct board *board)
 	_exit(0);
 }
 
-struct mapping {
-	uint8_t *p;
-	size_t size;
-	uint8_t *shadow;
-	int fd;
-};
+void follow_start(struct follow *m, const char *name)
+{
+	char path[512];
 
-/* Follows the file as it grows. */
-static void remap(struct mapping *m)
+	memset(m, 0, sizeof(*m));
+	file_path(name, path, sizeof(path));
+	m->fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (m->fd < 0)
+		die(path);
+}
+
+void follow_end(struct follow *m)
+{
+	if (m->p)
+		munmap(m->p, m->size);
+	free(m->shadow);
+	close(m->fd);
+}
+
+bool follow_size(struct follow *m)
 {
 	struct stat st;
 
 	if (fstat(m->fd, &st) != 0)
 		die("fstat");
 	if ((size_t)st.st_size == m->size)
-		return;
+		return false;
 	if (m->p)
 		munmap(m->p, m->size);
 	m->shadow = realloc(m->shadow, (size_t)st.st_size);
@@ -179,22 +222,46 @@ static void remap(struct mapping *m)
 	m->p = mmap(NULL, m->size, PROT_READ, MAP_SHARED, m->fd, 0);
 	if (m->p == MAP_FAILED)
 		die("mmap");
+	return true;
 }
 
-static void look(struct mapping *m, struct images *ret, bool done)
+static void look(struct follow *m, struct images *ret, bool done)
 {
-	remap(m);
+	follow_size(m);
 	if (memcmp(m->p, m->shadow, m->size) == 0 && !done)
 		return;
 	memcpy(m->shadow, m->p, m->size);
-	add_image(ret, m->shadow, m->size, done);
+	images_add(ret, m->shadow, m->size, done);
+}
+
+/*
+ * On one processor with its victims: a step is a switch to and fro, and many times dearer across
+ * two. Which one: $IPK_CRASH_CPU, counted among those that are allowed.
+ */
+void step_pin(void)
+{
+	const char *text = getenv("IPK_CRASH_CPU");
+	cpu_set_t all, one;
+	long n;
+
+	if (!text || sched_getaffinity(0, sizeof(all), &all) != 0 || CPU_COUNT(&all) == 0)
+		return;
+	n = strtol(text, NULL, 10) % CPU_COUNT(&all);
+	for (size_t i = 0; i < CPU_SETSIZE; i++) {
+		if (!CPU_ISSET(i, &all) || n-- > 0)
+			continue;
+		CPU_ZERO(&one);
+		CPU_SET(i, &one);
+		sched_setaffinity(0, sizeof(one), &one);
+		return;
+	}
 }
 
 int step_all(struct victim *v, struct images *ret)
 {
-	char path[512];
-	struct mapping m = {0};
-	struct board *board = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct follow m;
+	struct board *board =
+		mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	int status = 0, r = -ECHILD;
 	pid_t pid;
 
@@ -210,10 +277,7 @@ int step_all(struct victim *v, struct images *ret)
 		munmap(board, 4096);
 		return -ECHILD;
 	}
-	file_path(v->name, path, sizeof(path));
-	m.fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (m.fd < 0)
-		die(path);
+	follow_start(&m, v->name);
 	look(&m, ret, false);
 	for (;;) {
 		if (ptrace(PTRACE_SINGLESTEP, pid, 0, 0) != 0 || waitpid(pid, &status, 0) != pid)
@@ -234,10 +298,7 @@ int step_all(struct victim *v, struct images *ret)
 		kill(pid, SIGKILL);
 		waitpid(pid, &status, 0);
 	}
-	if (m.p)
-		munmap(m.p, m.size);
-	free(m.shadow);
-	close(m.fd);
+	follow_end(&m);
 	munmap(board, 4096);
 	return r;
 }
