@@ -409,10 +409,10 @@ static void make_ours(void)
 
 int main(int argc, char **argv)
 {
-	int rounds = argc > 1 ? atoi(argv[1]) : 50;
+	int rounds = argc > 1 ? atoi(argv[1]) : 300;
 
 	if (rounds < 1 || rounds > ROUNDS_MAX)
-		rounds = 50;
+		rounds = 300;
 	ipk_segment_remove(SEGMENT, NULL);
 	make_peers();
 	make_ours();

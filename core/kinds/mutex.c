@@ -74,32 +74,48 @@ static int try_lock(void *arg)
 	return ipk_mtx_take(w->m->obj.seg, &w->m->body->word, w->owner);
 }
 
-int ipk_mutex_lock(struct ipk_mutex *mutex, int64_t deadline)
+static void note_locked(struct ipk_mutex *mutex, struct ipk_self *me)
 {
-	struct want w = {.m = mutex};
+	ipk_st(&mutex->body->depth, 1u, relaxed);
+	ipk_hold_get(me);
+}
+
+/* It is held, or there is news of it. */
+static __attribute__((noinline)) int lock_slow(struct ipk_mutex *mutex, struct ipk_self *me,
+					       i64 deadline)
+{
+	struct want w = {.m = mutex, .me = me, .owner = (u64)me->slot + 1};
 	u64 word;
 	u32 depth;
 	int r;
 
-	w.me = ipk_use(&mutex->obj, &r);
-	if (ipk_unlikely(!w.me))
-		return r;
-	if (ipk_mtx_mine(&mutex->body->word, w.me, &word)) {
+	if (ipk_mtx_mine(&mutex->body->word, me, &word)) {
 		depth = ipk_ld(&mutex->body->depth, relaxed);
 		if (!mutex->recursive || depth == UINT32_MAX)
 			return -EDEADLK;
 		ipk_st(&mutex->body->depth, depth + 1, relaxed);
 		return 0;
 	}
-	w.owner = (u64)w.me->slot + 1;
 	r = try_lock(&w);
 	if (r == -EAGAIN && deadline != IPK_NOWAIT)
-		r = ipk_await(&mutex->obj, w.me, &mutex->body->ev, try_lock, &w, deadline);
-	if (r == 0 || r == -EOWNERDEAD) {
-		ipk_st(&mutex->body->depth, 1u, relaxed);
-		ipk_hold_get(w.me);
-	}
+		r = ipk_await(&mutex->obj, me, &mutex->body->ev, try_lock, &w, deadline);
+	if (r == 0 || r == -EOWNERDEAD)
+		note_locked(mutex, me);
 	return r;
+}
+
+int ipk_mutex_lock(struct ipk_mutex *mutex, int64_t deadline)
+{
+	struct ipk_self *me;
+	int r;
+
+	me = ipk_use(&mutex->obj, &r);
+	if (ipk_unlikely(!me))
+		return r;
+	if (ipk_unlikely(!ipk_mtx_take_free(&mutex->body->word, me)))
+		return lock_slow(mutex, me, deadline);
+	note_locked(mutex, me);
+	return 0;
 }
 
 int ipk_mutex_hold(struct ipk_mutex *mutex, int64_t deadline, int *ret_fd)
@@ -136,6 +152,7 @@ int ipk_mutex_consistent(struct ipk_mutex *mutex)
 
 int ipk_mutex_unlock(struct ipk_mutex *mutex)
 {
+	struct ipk_mutex_body *body = mutex->body;
 	struct ipk_self *me;
 	u64 word;
 	u32 depth;
@@ -144,18 +161,18 @@ int ipk_mutex_unlock(struct ipk_mutex *mutex)
 	me = ipk_use(&mutex->obj, &r);
 	if (ipk_unlikely(!me))
 		return r;
-	if (!ipk_mtx_mine(&mutex->body->word, me, &word))
+	if (ipk_unlikely(!ipk_mtx_mine(&body->word, me, &word)))
 		return -EPERM;
-	depth = ipk_ld(&mutex->body->depth, relaxed);
+	depth = ipk_ld(&body->depth, relaxed);
 	if (mutex->recursive && depth > 1) {
-		ipk_st(&mutex->body->depth, depth - 1, relaxed);
+		ipk_st(&body->depth, depth - 1, relaxed);
 		return 0;
 	}
-	if (!ipk_mtx_give(&mutex->body->word, word))
+	if (ipk_unlikely(!ipk_mtx_give(&body->word, word)))
 		return -EBADMSG;
 	ipk_hold_put(me);
 	if (!IPK_BUG(mutex_unlock_silent))
-		ipk_event_notify_fenced(&mutex->body->ev, word & IPK_MTX_DIED ? INT32_MAX : 1);
+		ipk_event_notify_fenced(&body->ev, word & IPK_MTX_DIED ? INT32_MAX : 1);
 	return 0;
 }
 

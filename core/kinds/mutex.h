@@ -100,8 +100,26 @@ bool ipk_mtx_of_process(struct ipk_segment *seg, u64 *word);
 /* Its owner says that all is whole again. -EPERM -EINVAL -EBADMSG. */
 int ipk_mtx_consistent(u64 *word, const struct ipk_self *me);
 
+/* Takes it for the calling thread if it is free and there is no news of it: for fast paths. */
+static inline bool ipk_mtx_take_free(u64 *word, const struct ipk_self *me)
+{
+	u64 v = ipk_ld(word, relaxed);
+
+	/* Acquire and seq_cst as in ipk_mtx_take(). */
+	return ipk_likely(!(v & ~IPK_MTX_SEQ)) &&
+	       ipk_cas(word, &v, v + IPK_MTX_SEQ_ONE + me->slot + 1, seq_cst);
+}
+
 /* Its owner gives it back from val, what it holds; a suspect one is LOST. False: it is damaged. */
-bool ipk_mtx_give(u64 *word, u64 val);
+static inline bool ipk_mtx_give(u64 *word, u64 val)
+{
+	u64 next = val & IPK_MTX_SEQ;
+
+	if (ipk_unlikely(val & IPK_MTX_DIED))
+		next |= IPK_MTX_LOST;
+	/* seq_cst: pairs with the fence in ipk_event_arm(); release for the next holder. */
+	return ipk_cas(word, &val, next, seq_cst);
+}
 
 /* Free and no longer suspect. -EBUSY: somebody has it. */
 int ipk_mtx_reset(struct ipk_segment *seg, u64 *word);

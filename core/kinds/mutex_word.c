@@ -49,16 +49,6 @@ int ipk_mtx_consistent(u64 *word, const struct ipk_self *me)
 	return ipk_cas(word, &v, v & ~IPK_MTX_DIED, acq_rel) ? 0 : -EBADMSG;
 }
 
-bool ipk_mtx_give(u64 *word, u64 val)
-{
-	u64 next = val & IPK_MTX_SEQ;
-
-	if (val & IPK_MTX_DIED)
-		next |= IPK_MTX_LOST;
-	/* seq_cst: pairs with the fence in ipk_event_arm(); release for the next holder. */
-	return ipk_cas(word, &val, next, seq_cst);
-}
-
 int ipk_mtx_reset(struct ipk_segment *seg, u64 *word)
 {
 	u64 v = ipk_ld(word, acquire); /* the word before the liveness of its owner */

@@ -236,28 +236,58 @@ static int try_read_again(void *arg)
 	return r ? r : 1;
 }
 
-int ipk_rwlock_lock_shared(struct ipk_rwlock *lock, int64_t deadline)
+/* No writer, and the thread's own place is free: the common case. */
+static inline bool read_home(struct ipk_rwlock *l, const struct ipk_self *me)
 {
-	struct want w = {.l = lock};
-	u64 home, word;
+	struct ipk_rwlock_body *body = l->s.body;
+	u64 i = home_of(l, (u64)me->slot + 1), val;
+
+	/* Acquire: pairs with who raised it, as in raise_high(). */
+	if (ipk_ld(&body->word, relaxed) & ~IPK_MTX_SEQ || ipk_ld(&body->high, acquire) <= i ||
+	    !ipk_cell_take(ipk_cell(&l->s.cells, i), (u64)me->slot + 1, &val))
+		return false;
+	/* seq_cst: see rwlock.h. */
+	if (ipk_likely(!(ipk_ld(&body->word, seq_cst) & ~IPK_MTX_SEQ))) {
+		ipk_st(depth_of(l, i), 1u, relaxed);
+		return true;
+	}
+	ipk_cell_free(ipk_cell(&l->s.cells, i), val);
+	places_were_freed(body, 1);
+	return false;
+}
+
+static __attribute__((noinline)) int read_slow(struct ipk_rwlock *lock, struct ipk_self *me,
+					       i64 deadline)
+{
+	struct want w = {.l = lock, .me = me, .owner = (u64)me->slot + 1};
+	u64 home = home_of(lock, w.owner), word;
 	int r;
 
-	w.me = ipk_use(&lock->obj, &r);
-	if (ipk_unlikely(!w.me))
-		return r;
-	w.owner = (u64)w.me->slot + 1;
-	home = home_of(lock, w.owner);
-	if (has_place(lock, home, w.me))
+	if (has_place(lock, home, me))
 		return read_again(lock, home);
-	if (ipk_mtx_mine(&lock->s.body->word, w.me, &word))
+	if (ipk_mtx_mine(&lock->s.body->word, me, &word))
 		return -EDEADLK;
 	r = try_read_again(&w);
 	if (r == -EAGAIN && deadline != IPK_NOWAIT)
 		r = ipk_await(&lock->obj, w.me, &lock->s.body->ev_read, try_read_again, &w,
 			      deadline);
 	if (r == 0)
-		ipk_hold_get(w.me);
+		ipk_hold_get(me);
 	return r > 0 ? 0 : r;
+}
+
+int ipk_rwlock_lock_shared(struct ipk_rwlock *lock, int64_t deadline)
+{
+	struct ipk_self *me;
+	int r;
+
+	me = ipk_use(&lock->obj, &r);
+	if (ipk_unlikely(!me))
+		return r;
+	if (ipk_unlikely(!read_home(lock, me)))
+		return read_slow(lock, me, deadline);
+	ipk_hold_get(me);
+	return 0;
 }
 
 /* ---- writing -------------------------------------------------------------------------------- */
@@ -394,7 +424,7 @@ int ipk_rwlock_consistent(struct ipk_rwlock *lock)
 	return me ? ipk_mtx_consistent(&lock->s.body->word, me) : r;
 }
 
-static int read_unlock(struct ipk_rwlock *l, struct ipk_self *me, u64 i)
+static inline int read_unlock(struct ipk_rwlock *l, struct ipk_self *me, u64 i)
 {
 	u64 *cell = ipk_cell(&l->s.cells, i), val = ipk_ld(cell, relaxed);
 	u32 *depth = depth_of(l, i), n = ipk_ld(depth, relaxed);
@@ -420,7 +450,7 @@ int ipk_rwlock_unlock(struct ipk_rwlock *lock)
 	if (ipk_unlikely(!me))
 		return r;
 	i = home_of(lock, (u64)me->slot + 1);
-	if (ipk_likely(has_place(lock, i, me)))
+	if (has_place(lock, i, me))
 		return read_unlock(lock, me, i);
 	if (ipk_mtx_mine(&lock->s.body->word, me, &word)) {
 		if (!ipk_mtx_give(&lock->s.body->word, word))

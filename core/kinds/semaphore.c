@@ -82,7 +82,7 @@ static u64 find_free(struct ipk_semaphore *sem, const struct ipk_self *me, u64 o
 	struct ipk_sem_thread *t = ipk_sem_thread_of(sem, me);
 	u64 i = t ? t->home : 0;
 
-	if (ipk_likely(ipk_cell_take(ipk_cell(&sem->s.cells, i), owner, ret_val)))
+	if (ipk_cell_take(ipk_cell(&sem->s.cells, i), owner, ret_val))
 		return i;
 	if (sem->s.cells.cap > IPK_SEM_APART)
 		i = ipk_ld(&sem->s.body->hint, relaxed) % sem->s.cells.cap;
@@ -97,7 +97,8 @@ static u64 find_free(struct ipk_semaphore *sem, const struct ipk_self *me, u64 o
 }
 
 /* Notes that the calling thread has permit i, for release and close. */
-static void record(struct ipk_semaphore *sem, struct ipk_self *me, u64 i, u64 val)
+static inline __attribute__((always_inline)) void record(struct ipk_semaphore *sem,
+							 struct ipk_self *me, u64 i, u64 val)
 {
 	struct ipk_sem_thread *t = ipk_sem_thread_of(sem, me);
 
@@ -260,33 +261,53 @@ static int acquire(struct ipk_semaphore *sem, struct want *w, i64 deadline)
 	return r;
 }
 
+static __attribute__((noinline)) int acquire_slow(struct ipk_semaphore *sem, struct ipk_self *me,
+						  u64 owner, u64 n, i64 deadline)
+{
+	struct want w = {.me = me, .owner = owner, .n = n};
+
+	return acquire(sem, &w, deadline);
+}
+
+/* One, where this thread found one last: the common case. *ret_i is its index. */
+static inline bool take_home(struct ipk_semaphore *sem, const struct ipk_self *me, u64 owner,
+			     u64 *ret_i, u64 *ret_val)
+{
+	struct ipk_sem_thread *t = ipk_sem_thread_of(sem, me);
+
+	if (!t)
+		return false;
+	*ret_i = t->home;
+	return ipk_cell_take(ipk_cell(&sem->s.cells, t->home), owner, ret_val);
+}
+
 int ipk_semaphore_acquire(struct ipk_semaphore *sem, uint64_t n, int64_t deadline)
 {
-	struct want w = {.n = n};
-	struct ipk_sem_thread *t;
-	u64 val;
+	struct ipk_self *me;
+	u64 i, val;
 	int r;
 
-	w.me = ipk_use(&sem->obj, &r);
-	if (ipk_unlikely(!w.me))
+	me = ipk_use(&sem->obj, &r);
+	if (ipk_unlikely(!me))
 		return r;
-	w.owner = (u64)w.me->slot + 1;
-	t = ipk_sem_thread_of(sem, w.me);
-	if (ipk_likely(n == 1 && t &&
-		       ipk_cell_take(ipk_cell(&sem->s.cells, t->home), w.owner, &val))) {
-		record(sem, w.me, t->home, val);
-		return 0;
-	}
-	return acquire(sem, &w, deadline);
+	if (ipk_unlikely(n != 1 || !take_home(sem, me, (u64)me->slot + 1, &i, &val)))
+		return acquire_slow(sem, me, (u64)me->slot + 1, n, deadline);
+	record(sem, me, i, val);
+	return 0;
 }
 
 int ipk_semaphore_take(struct ipk_semaphore *sem, uint64_t n, int64_t deadline)
 {
-	struct want w = {.n = n, .owner = IPK_CELL_NOBODY};
+	struct ipk_self *me;
+	u64 i, val;
 	int r;
 
-	w.me = ipk_use(&sem->obj, &r);
-	return w.me ? acquire(sem, &w, deadline) : r;
+	me = ipk_use(&sem->obj, &r);
+	if (ipk_unlikely(!me))
+		return r;
+	if (ipk_likely(n == 1 && take_home(sem, me, IPK_CELL_NOBODY, &i, &val)))
+		return 0;
+	return acquire_slow(sem, me, IPK_CELL_NOBODY, n, deadline);
 }
 
 int ipk_semaphore_hold(struct ipk_semaphore *sem, uint64_t n, int64_t deadline, int *ret_fd)

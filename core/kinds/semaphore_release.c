@@ -6,7 +6,7 @@
 #include "segment/registry.h"
 
 /* Cell i was freed by ipk_cell_free(). */
-static void give_back(struct ipk_semaphore *sem, u64 i)
+static inline __attribute__((always_inline)) void give_back(struct ipk_semaphore *sem, u64 i)
 {
 	ipk_st(&sem->mine[i].val, UINT64_C(0), relaxed);
 	if (sem->s.cells.cap > IPK_SEM_APART)
@@ -110,6 +110,18 @@ static bool release_of_nobody(struct ipk_semaphore *sem)
 	return false;
 }
 
+static __attribute__((noinline)) int release_slow(struct ipk_semaphore *sem, struct ipk_self *me,
+						  u64 n)
+{
+	for (; n; n--) {
+		if (release_own(sem, me))
+			ipk_hold_put(me);
+		else if (!release_of_process(sem) && !release_of_nobody(sem))
+			return -EOVERFLOW;
+	}
+	return 0;
+}
+
 int ipk_semaphore_release(struct ipk_semaphore *sem, uint64_t n)
 {
 	struct ipk_sem_thread *t;
@@ -120,16 +132,9 @@ int ipk_semaphore_release(struct ipk_semaphore *sem, uint64_t n)
 	if (ipk_unlikely(!me))
 		return r;
 	t = ipk_sem_thread_of(sem, me);
-	if (ipk_likely(n == 1 && t && t->top && release_top(sem, me, t))) {
-		ipk_hold_put(me);
-		return 0;
-	}
-	for (; n; n--) {
-		if (release_own(sem, me))
-			ipk_hold_put(me);
-		else if (!release_of_process(sem) && !release_of_nobody(sem))
-			return -EOVERFLOW;
-	}
+	if (ipk_unlikely(n != 1 || !t || !t->top || !release_top(sem, me, t)))
+		return release_slow(sem, me, n);
+	ipk_hold_put(me);
 	return 0;
 }
 
