@@ -306,6 +306,29 @@ static int future_create(struct ipk_tx *tx, void *body, uint64_t body_off, const
 
 IPK_ATTACH_DETACH(future, ipk_future_open(seg, name, NULL, &handle, err))
 
+/* ---- how it is measured -------------------------------------------------------------- */
+
+static int bench_rounds(void *handle, uint64_t n)
+{
+	size_t size = ((struct ipk_future *)handle)->size;
+	u64 val[8] = {0};
+	int r = 0;
+
+	if (size > sizeof(val))
+		return -EMSGSIZE;
+	while (n-- && !r) {
+		r = ipk_future_set(handle, val, size);
+		if (!r)
+			r = ipk_future_get(handle, val, sizeof(val), NULL);
+		if (!r)
+			r = ipk_future_reset(handle);
+	}
+	return r;
+}
+
+static const struct ipk_bench bench = {
+	.round = "set + get + reset", .rounds = bench_rounds, .elements = true};
+
 const struct ipk_kind ipk_kind_future = {
 	.id = 15,
 	.version = 1,
@@ -343,4 +366,5 @@ const struct ipk_kind ipk_kind_future = {
 	.value = ipk_future_value,
 	.holders = ipk_future_holders,
 	.check = ipk_future_check,
+	.bench = &bench,
 };

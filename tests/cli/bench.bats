@@ -9,11 +9,21 @@ load common
 	jq -r 'select(.test == "cost" and .ns > 0 and .round != "").name' out | sort | cmp - kinds
 }
 
-@test "bench of a kind shows it beside the floor" {
-	[ "$(nproc)" -gt 1 ] || skip 'one processor'
-	ipcctl bench queue -i 10ms -j >out
+# all_spins FILE: each of the four sizes was measured by spinning
+all_spins() {
 	jq -e -s 'map(select(.test == "latency" and .name == "queue" and .mode == "spins" and .p50_ns > 0
-		and .p50_ns <= .p90_ns and .p90_ns <= .p99_ns and .of_floor > 0)) | length == 4' out
+		and .p50_ns <= .p90_ns and .p90_ns <= .p99_ns and .of_floor > 0)) | length == 4' "$1"
+}
+
+@test "bench of a kind shows it beside the floor" {
+	local interval
+	[ "$(nproc)" -gt 1 ] || skip 'one processor'
+	# On a busy machine both ends may not have run at once in so short a time.
+	for interval in 10ms 100ms 1s; do
+		ipcctl bench queue -i "$interval" -j >out
+		! all_spins out >/dev/null || break
+	done
+	all_spins out
 	jq -e -s 'map(select(.test == "throughput" and .name == "queue" and .values_per_second > 0)) | length > 4' out
 	jq -e -s 'map(select(.name == "pipe")) | length == 0' out
 }
