@@ -1,41 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* What the soak's workers do, and the law of each role. */
-#include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
-
 #include "ipk/map.h"
 #include "ipk/queue.h"
 #include "ipk/semaphore.h"
 #include "ipk/set.h"
 #include "ipk/stack.h"
 #include "soak.h"
-
-#define WAIT ipk_deadline(20 * 1000 * 1000)
-
-static struct ipk_segment *attach(void)
-{
-	struct ipk_segment *seg;
-	struct ipk_error err = {0};
-
-	alarm(900);
-	if (ipk_segment_open(SOAK_SEGMENT, IPK_READ | IPK_WRITE, &seg, &err) != 0) {
-		soak_violation("attach: %s", err.text);
-		_exit(1);
-	}
-	return seg;
-}
-
-/* -EAGAIN and -ETIMEDOUT are no answer; everything else that is negative is unexpected. */
-static bool answered(const char *what, int64_t r)
-{
-	if (r >= 0)
-		return true;
-	if (r != -EAGAIN && r != -ETIMEDOUT && r != -EINTR)
-		soak_violation("%s: %s", what, ipk_strerror((int)r));
-	return false;
-}
 
 /* ---- queue: what was acknowledged is delivered, and twice only when marked --------------------
  */
@@ -70,7 +40,7 @@ static size_t make_value(uint64_t *v, unsigned pusher, uint64_t seq)
 
 static void pusher(unsigned number)
 {
-	struct ipk_queue *q = queue_open(attach());
+	struct ipk_queue *q = queue_open(soak_attach());
 	uint64_t value[LONG_VALUE / 8];
 
 	while (!soak_stop()) {
@@ -81,9 +51,9 @@ static void pusher(unsigned number)
 		if (seq >= PER_PUSHER)
 			break;
 		do
-			r = ipk_queue_push(q, value, len, WAIT);
+			r = ipk_queue_push(q, value, len, SOAK_WAIT);
 		while (!soak_stop() && (r == -ETIMEDOUT || r == -EAGAIN));
-		if (answered("push", r))
+		if (soak_answered("push", r))
 			ledger->pushed[number][seq] = 1;
 	}
 }
@@ -119,24 +89,24 @@ static void take(const struct ipk_queue_lease *l)
 
 static void popper(unsigned number)
 {
-	struct ipk_queue *q = queue_open(attach());
+	struct ipk_queue *q = queue_open(soak_attach());
 	struct ipk_queue_lease l;
 
 	(void)number;
 	for (;;) {
 		uint64_t id;
-		int r = ipk_queue_lease(q, &l, WAIT);
+		int r = ipk_queue_lease(q, &l, SOAK_WAIT);
 
 		if (r == -EAGAIN || r == -ETIMEDOUT) {
 			if (soak_stop() && ipk_queue_count(q, NULL) == 0)
 				return;
 			continue;
 		}
-		if (!answered("lease", r))
+		if (!soak_answered("lease", r))
 			return;
 		take(&l);
 		memcpy(&id, l.data, 8);
-		if (answered("ack", ipk_queue_ack(q, &l)))
+		if (soak_answered("ack", ipk_queue_ack(q, &l)))
 			ledger->seen[id >> 32][id & 0xffffffff] = 2;
 	}
 }
@@ -144,14 +114,14 @@ static void popper(unsigned number)
 /* What pushers put in after the last popper had gone. */
 static void take_the_rest(void)
 {
-	struct ipk_segment *seg = attach();
+	struct ipk_segment *seg = soak_attach();
 	struct ipk_queue *q = queue_open(seg);
 	struct ipk_queue_lease l;
 
 	ipk_segment_sweep(seg);
 	while (ipk_queue_lease(q, &l, IPK_NOWAIT) == 0) {
 		take(&l);
-		answered("ack", ipk_queue_ack(q, &l));
+		soak_answered("ack", ipk_queue_ack(q, &l));
 	}
 	ipk_queue_close(q);
 	ipk_segment_close(seg);
@@ -188,7 +158,7 @@ static int map_create(struct ipk_segment *seg)
 
 static void putter(unsigned number)
 {
-	struct ipk_segment *seg = attach();
+	struct ipk_segment *seg = soak_attach();
 	struct ipk_map *m;
 
 	if (ipk_map_open(seg, "m", NULL, NULL, &m, NULL) != 0) {
@@ -203,7 +173,7 @@ static void putter(unsigned number)
 
 		if (r == -ENOENT)
 			found = 0;
-		else if (!answered("get", r))
+		else if (!soak_answered("get", r))
 			continue;
 		if (found != ledger->sure[number][k] && found != ledger->maybe[number][k])
 			soak_violation("key %u has %llu", k, (unsigned long long)found);
@@ -213,7 +183,7 @@ static void putter(unsigned number)
 		ledger->maybe[number][k] = value;
 		r = value ? ipk_map_put(m, &key, sizeof(key), &value, sizeof(value), IPK_FOREVER)
 			  : ipk_map_del(m, &key, sizeof(key), IPK_FOREVER);
-		if (r != -ENOENT && !answered("put", r))
+		if (r != -ENOENT && !soak_answered("put", r))
 			continue;
 		ledger->sure[number][k] = value;
 	}
@@ -221,7 +191,7 @@ static void putter(unsigned number)
 
 static bool map_check(char *text, size_t size)
 {
-	struct ipk_segment *seg = attach();
+	struct ipk_segment *seg = soak_attach();
 	struct ipk_map *m;
 	unsigned bad = 0;
 
@@ -267,7 +237,7 @@ static struct ipk_set *set_open(struct ipk_segment *seg)
 
 static void adder(unsigned number)
 {
-	struct ipk_set *t = set_open(attach());
+	struct ipk_set *t = set_open(soak_attach());
 
 	while (!soak_stop()) {
 		unsigned k = (unsigned)random() % KEYS;
@@ -275,7 +245,7 @@ static void adder(unsigned number)
 		int r = ipk_set_has(t, &value, sizeof(value));
 		uint8_t there = (uint8_t)r, want = (uint8_t)(random() % 2);
 
-		if (!answered("has", r))
+		if (!soak_answered("has", r))
 			continue;
 		if (there != ledger->in[number][k] && there != ledger->maybe_in[number][k])
 			soak_violation("value %u: %u", k, there);
@@ -283,7 +253,7 @@ static void adder(unsigned number)
 		ledger->maybe_in[number][k] = want;
 		r = want ? ipk_set_add(t, &value, sizeof(value), IPK_FOREVER)
 			 : ipk_set_remove(t, &value, sizeof(value), IPK_FOREVER);
-		if (!answered("add", r))
+		if (!soak_answered("add", r))
 			continue;
 		if (r != (want != there))
 			soak_violation("adding or removing value %u answers %d", k, r);
@@ -294,7 +264,7 @@ static void adder(unsigned number)
 
 static bool set_check(char *text, size_t size)
 {
-	struct ipk_segment *seg = attach();
+	struct ipk_segment *seg = soak_attach();
 	struct ipk_set *t = set_open(seg);
 	unsigned bad = 0;
 
@@ -364,11 +334,11 @@ static bool take_top(struct ipk_stack *s)
 	struct ipk_stack_lease l;
 	uint64_t id;
 
-	if (!answered("lease", ipk_stack_lease(s, &l, IPK_NOWAIT)))
+	if (!soak_answered("lease", ipk_stack_lease(s, &l, IPK_NOWAIT)))
 		return false;
 	unstack(&l);
 	memcpy(&id, l.data, sizeof(id));
-	if (answered("ack", ipk_stack_ack(s, &l))) {
+	if (soak_answered("ack", ipk_stack_ack(s, &l))) {
 		ledger->off[id % STACKED] = 2;
 		__atomic_fetch_add(&ledger->unstacked, 1, __ATOMIC_RELAXED);
 	}
@@ -377,7 +347,7 @@ static bool take_top(struct ipk_stack *s)
 
 static void stacker(unsigned number)
 {
-	struct ipk_stack *s = stack_open(attach());
+	struct ipk_stack *s = stack_open(soak_attach());
 	uint64_t value[LONG_VALUE / 8];
 
 	(void)number;
@@ -389,7 +359,7 @@ static void stacker(unsigned number)
 			break;
 		for (size_t i = 0; i < words; i++)
 			value[i] = id;
-		if (answered("push", ipk_stack_push(s, value, words * 8, WAIT)))
+		if (soak_answered("push", ipk_stack_push(s, value, words * 8, SOAK_WAIT)))
 			ledger->on[id] = 1;
 		for (long n = random() % 3; n; n--)
 			take_top(s);
@@ -398,7 +368,7 @@ static void stacker(unsigned number)
 
 static bool stack_check(char *text, size_t size)
 {
-	struct ipk_segment *seg = attach();
+	struct ipk_segment *seg = soak_attach();
 	struct ipk_stack *s = stack_open(seg);
 	uint64_t on = 0, lost = 0;
 
@@ -433,7 +403,7 @@ static int sem_create(struct ipk_segment *seg)
 
 static void acquirer(unsigned number)
 {
-	struct ipk_segment *seg = attach();
+	struct ipk_segment *seg = soak_attach();
 	struct ipk_semaphore *s;
 
 	(void)number;
@@ -442,16 +412,16 @@ static void acquirer(unsigned number)
 		_exit(1);
 	}
 	while (!soak_stop()) {
-		if (!answered("acquire", ipk_semaphore_acquire(s, 1, WAIT)))
+		if (!soak_answered("acquire", ipk_semaphore_acquire(s, 1, SOAK_WAIT)))
 			continue;
 		__atomic_fetch_add(&ledger->acquired, 1, __ATOMIC_RELAXED);
-		answered("release", ipk_semaphore_release(s, 1));
+		soak_answered("release", ipk_semaphore_release(s, 1));
 	}
 }
 
 static bool sem_check(char *text, size_t size)
 {
-	struct ipk_segment *seg = attach();
+	struct ipk_segment *seg = soak_attach();
 	struct ipk_semaphore *s;
 	uint64_t value = 0;
 
@@ -476,7 +446,7 @@ static void sem_remove(struct ipk_segment *seg)
 
 static void creator(unsigned number)
 {
-	struct ipk_segment *seg = attach();
+	struct ipk_segment *seg = soak_attach();
 
 	while (!soak_stop()) {
 		char name[32];
@@ -487,18 +457,18 @@ static void creator(unsigned number)
 		snprintf(name, sizeof(name), "o%ld", random() % 8);
 		r = ipk_queue_create(seg, name, random() % 2 ? "u64" : "bytes:600",
 				     1 + (uint64_t)random() % 40, NULL);
-		if (r != -EEXIST && !answered("create", r))
+		if (r != -EEXIST && !soak_answered("create", r))
 			continue;
 		r = ipk_queue_open(seg, name, NULL, &q, NULL);
 		if (r == 0) {
 			__atomic_fetch_add(&ledger->created, 1, __ATOMIC_RELAXED);
 			ipk_queue_close(q);
 		} else if (r != -ENOENT && r != -ESTALE) {
-			answered("open", r);
+			soak_answered("open", r);
 		}
 		r = ipk_object_remove(seg, name, NULL);
 		if (r != -ENOENT)
-			answered("remove", r);
+			soak_answered("remove", r);
 	}
 	(void)number;
 }

@@ -1,17 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * soak [-n KILLS] [-s SEED]: processes use every kind at once while others of them are killed at random
- * instants, stopped and continued; a ledger outside the segment knows what was acknowledged.
+ * soak [-n KILLS] [-s SEED]: processes use every kind at once while others of them are killed at
+ * random instants, stopped and continued; a ledger outside the segment knows what was acknowledged.
  * Prints TAP. Each role below states its own law; all are checked when the killing is over.
  */
 #include <signal.h>
 #include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "soak.h"
 
@@ -41,6 +38,42 @@ static void tap(bool ok, const char *fmt, ...)
 	failures += !ok;
 	printf("%sok %u - %s\n", ok ? "" : "not ", tests, text);
 	fflush(stdout);
+}
+
+struct ipk_segment *soak_attach(void)
+{
+	struct ipk_segment *seg;
+	struct ipk_error err = {0};
+
+	alarm(900);
+	if (ipk_segment_open(SOAK_SEGMENT, IPK_READ | IPK_WRITE, &seg, &err) != 0) {
+		soak_violation("attach: %s", err.text);
+		_exit(1);
+	}
+	return seg;
+}
+
+bool soak_answered(const char *what, int64_t r)
+{
+	if (r >= 0)
+		return true;
+	if (r != -EAGAIN && r != -ETIMEDOUT && r != -EINTR)
+		soak_violation("%s: %s", what, ipk_strerror((int)r));
+	return false;
+}
+
+/* One after the other; NULL after the last. */
+static const struct role *next_role(const struct role *r)
+{
+	static const struct role *const tables[] = {roles, lock_roles, message_roles};
+	static size_t table;
+
+	if (!r)
+		table = 0;
+	r = r ? r + 1 : tables[0];
+	while (!r->name && table + 1 < sizeof(tables) / sizeof(*tables))
+		r = tables[++table];
+	return r->name ? r : NULL;
 }
 
 static void nap(long us)
@@ -147,7 +180,7 @@ static void check_segment(void)
 	}
 	tap(ledger->violations == 0, "the segment is in order%s%s", ledger->violations ? ": " : "",
 	    ledger->violations ? ledger->text : "");
-	for (const struct role *r = roles; r->name; r++)
+	for (const struct role *r = next_role(NULL); r; r = next_role(r))
 		if (r->remove)
 			r->remove(seg);
 	ipk_segment_close(seg);
@@ -185,11 +218,11 @@ int main(int argc, char **argv)
 		printf("not ok 1 - the segment: %s\n1..1\n", err.text);
 		return 1;
 	}
-	for (const struct role *r = roles; r->name; r++)
+	for (const struct role *r = next_role(NULL); r; r = next_role(r))
 		if (r->create && r->create(seg) != 0)
 			soak_violation("%s cannot be created", r->name);
 	ipk_segment_close(seg);
-	for (const struct role *r = roles; r->name; r++)
+	for (const struct role *r = next_role(NULL); r; r = next_role(r))
 		for (unsigned i = 0; i < r->workers; i++) {
 			workers[n] = (struct worker){.role = r, .number = i};
 			start(&workers[n++]);
@@ -198,7 +231,7 @@ int main(int argc, char **argv)
 	finish(workers, n);
 	tap(ledger->violations == 0, "%u kills, seed %u: nobody hangs%s%s", kills, seed,
 	    ledger->violations ? ": " : "", ledger->violations ? ledger->text : "");
-	for (const struct role *r = roles; r->name; r++)
+	for (const struct role *r = next_role(NULL); r; r = next_role(r))
 		if (r->check) {
 			char text[300] = "";
 			bool ok = r->check(text, sizeof(text));

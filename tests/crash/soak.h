@@ -3,9 +3,13 @@
 #ifndef SOAK_H
 #define SOAK_H
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "ipk/kind.h"
 #include "ipk/segment.h"
@@ -17,6 +21,21 @@
 #define PUTTERS 2
 #define KEYS 64
 #define STACKED (1u << 22)
+#define MESSAGES (1u << 22)
+#define READERS 2
+#define OBJECTS 2
+#define SOAK_WAIT ipk_deadline(20 * 1000 * 1000)
+
+/* Numbered messages: which were acknowledged, and what became of them. */
+struct post {
+	uint64_t next;
+	uint8_t sent[MESSAGES], got[MESSAGES];
+};
+
+/* What one at a time may change; begun and ended differ while somebody is inside, or died there. */
+struct guarded {
+	uint64_t begun, ended, inside;
+};
 
 /* Lives outside the segment, in memory that the parent shares with its children. */
 struct ledger {
@@ -40,6 +59,20 @@ struct ledger {
 	uint64_t unstacked;
 	uint64_t acquired;
 	uint64_t created;
+	/* roles_locks.c */
+	uint64_t tokens;
+	struct guarded mutex, rwlock, once;
+	uint64_t object[OBJECTS], borrowed;
+	/* roles_messages.c */
+	struct post ring, stream, channel;
+	uint64_t ring_seen, ring_released;
+	struct place {
+		uint64_t seen, acked; /* the position behind it */
+	} place[READERS];
+	uint64_t record[MESSAGES];    /* by position: number */
+	uint64_t record_at[MESSAGES]; /* by number: position + 1 */
+	unsigned receivers;           /* that ever were */
+	uint64_t promised, awaited, awaits;
 };
 extern struct ledger *ledger;
 
@@ -47,13 +80,16 @@ struct role {
 	const char *name;
 	unsigned workers;
 	int (*create)(struct ipk_segment *seg); /* once, before anybody works */
-	void (*work)(unsigned number); /* until ledger->stop */
+	void (*work)(unsigned number);          /* until ledger->stop */
 	bool (*check)(char *text, size_t size); /* after the end; text: figures, or what is wrong */
 	void (*remove)(struct ipk_segment *seg);
 };
-extern const struct role roles[]; /* ends with name NULL */
+extern const struct role roles[], lock_roles[], message_roles[]; /* end with name NULL */
 
 void soak_violation(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+struct ipk_segment *soak_attach(void);
+/* -EAGAIN, -ETIMEDOUT and -EINTR are no answer; whatever else is negative is unexpected. */
+bool soak_answered(const char *what, int64_t r);
 
 static inline bool soak_stop(void)
 {
