@@ -93,7 +93,7 @@ static int compare_mixed(ipk_wide a, double b)
 
 	if (b != b)
 		return UNORDERED;
-	if (b >= 0x1p64 || b < -0x1p63)
+	if (b >= IPK_TWO_64 || b < (double)INT64_MIN)
 		return b < 0 ? 1 : -1;
 	whole = (ipk_wide)b;
 	if (a != whole)

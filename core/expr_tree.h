@@ -10,6 +10,7 @@ __extension__ typedef __int128 ipk_wide; /* whole numbers while they are compute
 
 #define IPK_WIDE_MIN ((ipk_wide)INT64_MIN)
 #define IPK_WIDE_MAX ((ipk_wide)UINT64_MAX)
+#define IPK_TWO_64 18446744073709551616.0
 
 enum ipk_x_class {
 	IPK_X_INT,

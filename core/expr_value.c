@@ -241,7 +241,7 @@ int ipk_x_cast(struct ipk_x_run *run, const struct ipk_x_node *n, const struct i
 	} else if (n->op == IPK_X_F64) {
 		ret->real = ipk_x_real(from, a);
 	} else if (from->cls == IPK_X_FLOAT) {
-		if (!(a->real >= -0x1p63 && a->real < 0x1p64))
+		if (!(a->real >= (double)INT64_MIN && a->real < IPK_TWO_64))
 			return ipk_x_fails(run, n, -ERANGE, "the float does not fit");
 		ret->whole = (ipk_wide)a->real;
 	} else {
