@@ -51,6 +51,8 @@ struct ipk_expr;
 struct ipk_expr_env {
 	const struct ipk_type *elem; /* of $, or with list: of an item of $; NULL: there is no $ */
 	bool list;
+	bool plain; /* the result is computed: of a place that is a number or text an i64 u64 f64 or
+		       str */
 	/*
 	 * The type of a value called so, and an id to load it by. -ENOENT: there is none; with
 	 * another error err is filled. NULL: there are no names.
@@ -84,6 +86,10 @@ struct ipk_expr_list {
 	const u64 *ends; /* NULL: of a fixed type */
 	u64 n;
 };
+
+/* Appends the list as JSON. -ENOMEM. */
+int ipk_expr_list_print(const struct ipk_type *item, const struct ipk_expr_list *list,
+			struct ipk_buf *out);
 
 /* What one evaluation goes by. Values are private copies: they must not change meanwhile. */
 struct ipk_expr_input {

@@ -359,26 +359,6 @@ static int eval(struct ipk_x_run *run, u16 at, struct ipk_x_val *ret)
 
 /* ---- the result ------------------------------------------------------------------------- */
 
-static int store_list(struct ipk_x_run *run, const struct ipk_x_node *n, const struct ipk_x_val *v,
-		      struct ipk_buf *out)
-{
-	const struct ipk_type item = ipk_x_item(n);
-	int r = ipk_buf_str(out, "[");
-	struct ipk_x_val one;
-
-	for (u64 i = 0; r == 0 && i < v->list->n; i++) {
-		r = ipk_x_item_at(run, n, v, i, &one);
-		if (r == 0 && i)
-			r = ipk_buf_str(out, ",");
-		if (r == 0)
-			r = ipk_value_print(&item, one.p, item.size ? item.size : one.n,
-					    IPK_VALUE_JSON, out);
-		if (r == -EBADMSG) /* json that is not json: it has become $hex */
-			r = 0;
-	}
-	return r == 0 ? ipk_buf_str(out, "]") : r;
-}
-
 static int store_place(const struct ipk_x_node *n, const struct ipk_x_val *v, struct ipk_buf *out)
 {
 	return ipk_buf_add(out, v->p ? (const void *)v->p : "", n->type.size ? n->type.size : v->n);
@@ -405,7 +385,7 @@ static int store(struct ipk_x_run *run, const struct ipk_x_node *n, const struct
 	case IPK_X_TEXT:
 		return ipk_buf_add(out, v->n ? (const void *)v->p : "", v->n);
 	default:
-		return store_list(run, n, v, out);
+		return ipk_expr_list_print(&n->type, v->list, out);
 	}
 }
 

@@ -421,10 +421,12 @@ static int finish(struct ipk_x_parser *ps)
 	static const char *const names[] = {
 		[IPK_X_INT] = "i64",   [IPK_X_UINT] = "u64", [IPK_X_FLOAT] = "f64",
 		[IPK_X_BOOL] = "bool", [IPK_X_TEXT] = "str", [IPK_X_LIST] = "json"};
-	const struct ipk_x_node *root = &ps->e->nodes[ps->e->n - 1];
+	struct ipk_x_node *root = &ps->e->nodes[ps->e->n - 1];
 	struct ipk_buf schema = {0};
 	int r;
 
+	if (ps->env->plain && root->cls < IPK_X_LIST)
+		root->place = false;
 	r = root->place ? ipk_type_print(&root->type, &schema)
 			: ipk_buf_str(&schema, names[root->cls]);
 	if (r == 0)

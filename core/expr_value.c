@@ -249,3 +249,21 @@ int ipk_x_cast(struct ipk_x_run *run, const struct ipk_x_node *n, const struct i
 	}
 	return r < 0 ? r : ipk_x_fit(run, n, ret->whole);
 }
+
+int ipk_expr_list_print(const struct ipk_type *item, const struct ipk_expr_list *list,
+			struct ipk_buf *out)
+{
+	u64 from = 0, to;
+	int r = ipk_buf_str(out, "[");
+
+	for (u64 i = 0; r == 0 && i < list->n; i++, from = to) {
+		to = list->ends ? list->ends[i] : from + item->size;
+		r = i ? ipk_buf_str(out, ",") : 0;
+		if (r == 0)
+			r = ipk_value_print(item, list->data + from, to - from, IPK_VALUE_JSON,
+					    out);
+		if (r == -EBADMSG) /* json that is not json: it has become $hex */
+			r = 0;
+	}
+	return r == 0 ? ipk_buf_str(out, "]") : r;
+}
