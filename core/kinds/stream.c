@@ -62,8 +62,8 @@ static int bind_body(struct ipk_obj *obj, struct ipk_stream_body **ret_body, str
 
 /* ---- handle ---------------------------------------------------------------------------------- */
 
-int ipk_stream_create(struct ipk_segment *seg, const char *name, const struct ipk_stream_options *options,
-		      struct ipk_error *err)
+int ipk_stream_create_derived(struct ipk_segment *seg, const char *name, const struct ipk_stream_options *options,
+			      const char *pipeline, struct ipk_error *err)
 {
 	static const char *const policies[] = {"drop", "block", "reject"};
 	const struct ipk_stream_options none = {0}, *o = options ? options : &none;
@@ -71,7 +71,7 @@ int ipk_stream_create(struct ipk_segment *seg, const char *name, const struct ip
 		const char *name;
 		u64 val;
 	} numbers[] = {{"cap", o->cap}, {"bytes", o->bytes}, {"subs", o->subs}, {"state", o->state}};
-	struct ipk_param params[6];
+	struct ipk_param params[7];
 	char text[4][24];
 	unsigned n = 0;
 
@@ -86,7 +86,15 @@ int ipk_stream_create(struct ipk_segment *seg, const char *name, const struct ip
 		snprintf(text[i], sizeof(text[i]), "%llu", (unsigned long long)numbers[i].val);
 		params[n++] = (struct ipk_param){numbers[i].name, text[i]};
 	}
+	if (pipeline)
+		params[n++] = (struct ipk_param){"derive", pipeline};
 	return ipk_object_new(seg, name, "stream", params, n, err);
+}
+
+int ipk_stream_create(struct ipk_segment *seg, const char *name, const struct ipk_stream_options *options,
+		      struct ipk_error *err)
+{
+	return ipk_stream_create_derived(seg, name, options, NULL, err);
 }
 
 int ipk_stream_open(struct ipk_segment *seg, const char *name, const char *type, struct ipk_stream **ret_stream,

@@ -111,6 +111,10 @@ static inline bool ipk_stream_name_ok(const char *name)
  */
 struct ipk_self *ipk_stream_lock(struct ipk_stream *st, int *ret_error);
 
+/* As ipk_stream_create(), with the pipeline as its first state: see stream_pipe.h. */
+int ipk_stream_create_derived(struct ipk_segment *seg, const char *name, const struct ipk_stream_options *options,
+			      const char *pipeline, struct ipk_error *err);
+
 bool ipk_stream_attachable(struct ipk_obj *obj);
 int ipk_stream_recover(struct ipk_obj *obj);
 void ipk_stream_wake(struct ipk_obj *obj);

@@ -4,18 +4,12 @@
 
 #include "kinds/hooks.h"
 #include "kinds/stream.h"
+#include "kinds/stream_pipe.h"
+#include "kinds/stream_view.h"
 #include "object_type.h"
 #include "segment/view.h"
 
-struct look {
-	const struct ipk_object_view *o;
-	struct ipk_stream_shape s;
-	u64 first, next, shut;
-	void *buf; /* of the record read last */
-	u64 room;
-};
-
-static int read_entry(struct look *l, u64 pos, struct ipk_stream_entry *ret)
+static int read_entry(struct ipk_stream_look *l, u64 pos, struct ipk_stream_entry *ret)
 {
 	u64 off = l->o->body + l->s.entries + pos % (l->s.cap + IPK_STREAM_BATCH) * sizeof(*ret);
 	int r = ipk_view_read(l->o->view, off, ret, sizeof(*ret));
@@ -26,7 +20,7 @@ static int read_entry(struct look *l, u64 pos, struct ipk_stream_entry *ret)
 }
 
 /* What is to be dropped is not shown. */
-static int trim(struct look *l)
+static int trim(struct ipk_stream_look *l)
 {
 	struct ipk_stream_entry last, e;
 	int r = 0;
@@ -43,14 +37,14 @@ static int trim(struct look *l)
 	return r == -EBADMSG ? 0 : r; /* whoever wants the record will say so */
 }
 
-static int look(const struct ipk_object_view *o, struct look *l)
+int ipk_stream_look(const struct ipk_object_view *o, struct ipk_stream_look *l)
 {
 	struct ipk_stream_body body;
 	u64 word;
 	u32 size;
 	int r;
 
-	*l = (struct look){.o = o};
+	*l = (struct ipk_stream_look){.o = o};
 	r = ipk_view_body(o, &body, sizeof(body));
 	if (r == 0)
 		r = ipk_stream_measure(&body, o->body_size, &l->s);
@@ -77,12 +71,12 @@ static int look(const struct ipk_object_view *o, struct look *l)
 	return trim(l);
 }
 
-static void look_free(struct look *l)
+static void look_free(struct ipk_stream_look *l)
 {
 	free(l->buf);
 }
 
-static int read_data(struct look *l, u64 at, u64 len)
+static int read_data(struct ipk_stream_look *l, u64 at, u64 len)
 {
 	u64 ring = l->s.bytes + l->s.spare, left = ring - at % ring, n = len < left ? len : left;
 	u64 base = l->o->body + l->s.data;
@@ -92,7 +86,7 @@ static int read_data(struct look *l, u64 at, u64 len)
 }
 
 /* 0; -ENOENT: it was dropped meanwhile. */
-static int read_record(struct look *l, u64 pos, struct ipk_stream_entry *e)
+static int read_record(struct ipk_stream_look *l, u64 pos, struct ipk_stream_entry *e)
 {
 	int r = read_entry(l, pos, e), r2;
 	u64 head;
@@ -115,7 +109,7 @@ static int read_record(struct look *l, u64 pos, struct ipk_stream_entry *e)
 	return r < 0 ? r : r2;
 }
 
-static int give(struct look *l, u64 pos, ipk_item_fn *fn, void *arg)
+static int give(struct ipk_stream_look *l, u64 pos, ipk_item_fn *fn, void *arg)
 {
 	struct ipk_stream_entry e;
 	struct ipk_item item = {.pos = pos};
@@ -131,8 +125,8 @@ static int give(struct look *l, u64 pos, ipk_item_fn *fn, void *arg)
 
 static int stream_inspect(const struct ipk_object_view *o, uint64_t *ret_used, uint64_t *ret_cap)
 {
-	struct look l;
-	int r = look(o, &l);
+	struct ipk_stream_look l;
+	int r = ipk_stream_look(o, &l);
 
 	if (r < 0)
 		return r;
@@ -143,8 +137,8 @@ static int stream_inspect(const struct ipk_object_view *o, uint64_t *ret_used, u
 
 static int stream_items(const struct ipk_object_view *o, uint64_t from, uint64_t to, ipk_item_fn *fn, void *arg)
 {
-	struct look l;
-	int r = look(o, &l);
+	struct ipk_stream_look l;
+	int r = ipk_stream_look(o, &l);
 
 	if (r < 0)
 		return r;
@@ -164,13 +158,13 @@ static int stream_items(const struct ipk_object_view *o, uint64_t from, uint64_t
 static int stream_item(const struct ipk_object_view *o, const char *key, size_t len, ipk_item_fn *fn, void *arg)
 {
 	u64 from, to;
-	struct look l;
+	struct ipk_stream_look l;
 	bool one;
 	int r = ipk_range_parse(key, len, &from, &to, &one);
 
 	if (r < 0)
 		return r;
-	r = look(o, &l);
+	r = ipk_stream_look(o, &l);
 	if (r < 0)
 		return r;
 	if (!one && to == UINT64_MAX)
@@ -185,9 +179,9 @@ static int stream_item(const struct ipk_object_view *o, const char *key, size_t 
 
 /* ---- names ------------------------------------------------------------------------------------------ */
 
-typedef int name_fn(struct look *l, void *arg, u32 i, const struct ipk_stream_name *n);
+typedef int name_fn(struct ipk_stream_look *l, void *arg, u32 i, const struct ipk_stream_name *n);
 
-static int each_name(struct look *l, name_fn *fn, void *arg)
+static int each_name(struct ipk_stream_look *l, name_fn *fn, void *arg)
 {
 	int r = 0;
 
@@ -205,7 +199,7 @@ struct lag {
 	u64 names, most;
 };
 
-static int note_lag(struct look *l, void *arg, u32 i, const struct ipk_stream_name *n)
+static int note_lag(struct ipk_stream_look *l, void *arg, u32 i, const struct ipk_stream_name *n)
 {
 	struct lag *lag = arg;
 
@@ -216,13 +210,14 @@ static int note_lag(struct look *l, void *arg, u32 i, const struct ipk_stream_na
 	return 0;
 }
 
-static const char *const stat_names[] = {"emitted", "dropped", "subscribers", "lag", "closed", NULL};
+static const char *const stat_names[] = {"emitted", "dropped",  "subscribers", "lag",    "closed",
+					 "pipeline", "behind", "missed",      "failed", NULL};
 
 static int stream_stats(const struct ipk_object_view *o, struct ipk_visitor *v)
 {
 	struct lag lag = {0};
-	struct look l;
-	int r = look(o, &l);
+	struct ipk_stream_look l;
+	int r = ipk_stream_look(o, &l);
 
 	if (r == 0)
 		r = each_name(&l, note_lag, &lag);
@@ -234,7 +229,9 @@ static int stream_stats(const struct ipk_object_view *o, struct ipk_visitor *v)
 		r = v->u64(v, stat_names[2], lag.names);
 	if (r == 0)
 		r = v->u64(v, stat_names[3], lag.most);
-	return r == 0 ? v->boolean(v, stat_names[4], l.shut != 0) : r;
+	if (r == 0)
+		r = v->boolean(v, stat_names[4], l.shut != 0);
+	return r == 0 && l.s.room ? ipk_stream_show_derived(&l, v, stat_names + 5) : r;
 }
 
 struct holders {
@@ -242,7 +239,7 @@ struct holders {
 	void *arg;
 };
 
-static int give_holder(struct look *l, void *arg, u32 i, const struct ipk_stream_name *n)
+static int give_holder(struct ipk_stream_look *l, void *arg, u32 i, const struct ipk_stream_name *n)
 {
 	struct holders *h = arg;
 
@@ -253,15 +250,15 @@ static int give_holder(struct look *l, void *arg, u32 i, const struct ipk_stream
 static int stream_holders(const struct ipk_object_view *o, ipk_holder_fn *fn, void *arg)
 {
 	struct holders h = {fn, arg};
-	struct look l;
-	int r = look(o, &l);
+	struct ipk_stream_look l;
+	int r = ipk_stream_look(o, &l);
 
 	return r < 0 ? r : each_name(&l, give_holder, &h);
 }
 
 /* ---- checking ------------------------------------------------------------------------------------------ */
 
-static int check_name(struct look *l, void *arg, u32 i, const struct ipk_stream_name *n)
+static int check_name(struct ipk_stream_look *l, void *arg, u32 i, const struct ipk_stream_name *n)
 {
 	struct ipk_checker *c = arg;
 
@@ -273,7 +270,7 @@ static int check_name(struct look *l, void *arg, u32 i, const struct ipk_stream_
 	return 0;
 }
 
-static int check_records(struct look *l, struct ipk_checker *c)
+static int check_records(struct ipk_stream_look *l, struct ipk_checker *c)
 {
 	u64 end = 0, start = 0;
 	bool any = false;
@@ -301,8 +298,8 @@ static int check_records(struct look *l, struct ipk_checker *c)
 
 static int stream_check(const struct ipk_object_view *o, struct ipk_checker *c)
 {
-	struct look l;
-	int r = look(o, &l);
+	struct ipk_stream_look l;
+	int r = ipk_stream_look(o, &l);
 
 	if (r == -EBADMSG) {
 		c->finding(c, "its numbers, its type and the length of its memory do not agree");
@@ -330,6 +327,8 @@ static const struct ipk_arg params[] = {
 	 .help = "places for named subscribers"},
 	{.name = "state", .type = IPK_ARG_U64, .max = UINT64_C(1) << 30, .value = "0",
 	 .help = "bytes of state that are committed together with records"},
+	{.name = "derive", .type = IPK_ARG_TEXT,
+	 .help = "what it is derived by, \"STREAM | OPERATOR | ...\"; ipcctl derive makes it, with type and state"},
 	{.type = IPK_ARG_END},
 };
 
@@ -337,6 +336,7 @@ static const struct ipk_arg params[] = {
 static int fill_body(const struct ipk_new *n, struct ipk_stream_body *b)
 {
 	u64 size = n->type->size, each = size ? ipk_align_up(size, 8) : 64, cap = n->param[0].u64, bytes;
+	u64 least = n->param[5].set ? sizeof(struct ipk_pipe_head) + n->param[5].len : 0;
 
 	if (n->param[1].set)
 		bytes = ipk_align_up(n->param[1].u64, 8);
@@ -351,6 +351,8 @@ static int fill_body(const struct ipk_new *n, struct ipk_stream_body *b)
 		.subs = (u32)n->param[3].u64,
 		.size = (u32)size,
 	};
+	if (b->room < least)
+		b->room = ipk_align_up(least, 8);
 	if (size && bytes / each > IPK_STREAM_BATCH)
 		b->spare = IPK_STREAM_BATCH * each;
 	return 0;
@@ -361,6 +363,8 @@ static int stream_size(const struct ipk_new *n, uint64_t *ret_size, struct ipk_e
 	struct ipk_stream_shape s;
 	struct ipk_stream_body b;
 
+	if (n->param[5].set && n->param[5].len > IPK_EXPR_TEXT_MAX)
+		return ipk_error_set(err, -EINVAL, "--derive: more than %u characters", IPK_EXPR_TEXT_MAX);
 	if (n->param[1].set && n->type->size > n->param[1].u64)
 		return ipk_error_set(err, -EINVAL, "--bytes: a single record has %u", n->type->size);
 	if (fill_body(n, &b) < 0 || ipk_stream_measure(&b, UINT64_MAX, &s) < 0)
@@ -369,10 +373,28 @@ static int stream_size(const struct ipk_new *n, uint64_t *ret_size, struct ipk_e
 	return 0;
 }
 
+/* The body is nobody else's yet. */
 static int stream_create(struct ipk_tx *tx, void *body, uint64_t body_off, const struct ipk_new *n)
 {
+	struct ipk_pipe_head head = {.magic = IPK_PIPE_MAGIC};
+	struct ipk_stream_shape s;
+	u8 *state;
+	u64 len;
+	int r;
+
 	(void)tx, (void)body_off;
-	return fill_body(n, body);
+	r = fill_body(n, body);
+	if (r == 0)
+		r = ipk_stream_measure(body, UINT64_MAX, &s);
+	if (r < 0 || !n->param[5].set)
+		return r;
+	state = (u8 *)body + s.states;
+	head.text_len = (u32)n->param[5].len;
+	len = sizeof(head) + head.text_len;
+	memcpy(state, &len, sizeof(len));
+	memcpy(state + sizeof(len), &head, sizeof(head));
+	memcpy(state + sizeof(len) + sizeof(head), n->param[5].text, head.text_len);
+	return 0;
 }
 
 IPK_ATTACH_DETACH(stream, ipk_stream_open(seg, name, NULL, &handle, err))
