@@ -103,6 +103,7 @@ struct cli_command {
 	const char *text;    /* a paragraph for help and man page, or NULL */
 	const char *example; /* shell, runs after: ipcctl new -P S/x KIND */
 	const char *options; /* names of the options it takes besides the common ones */
+	const char *makes;   /* a kind, whose options at creation it takes too */
 	int min, max;        /* words after the verb; max <0: any number */
 	bool tail;           /* "-- CMD" may follow */
 	bool many;           /* further REFs may follow, each may be REF=VALUE */
@@ -137,6 +138,7 @@ int cli_drain(struct cli *c);
 int cli_op(struct cli *c);
 int cli_op_many(struct cli *c);
 int cli_wait(struct cli *c);
+int cli_derive(struct cli *c);
 int cli_who(struct cli *c);
 int cli_stat(struct cli *c);
 int cli_fsck(struct cli *c);

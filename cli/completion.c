@@ -181,6 +181,8 @@ static void complete_option(struct cli *c, const char *word, const struct cli_co
 			complete_args(&o, ipk_kinds[k]->params);
 		if (op)
 			complete_args(&o, op->args);
+		if (cmd->makes && !strcmp(cmd->makes, ipk_kinds[k]->name))
+			complete_args(&o, ipk_kinds[k]->params);
 	}
 }
 

@@ -53,6 +53,7 @@ const struct cli_option cli_options[] = {
 	{"key", 0, false, "TYPE", "key type of a new map"},
 	{"for", 0, false, "COND", "a field of show against a value: 'used<10' 'health=ok'"},
 	{"exists", 0, false, NULL, "wait until it exists"},
+	{"run", 0, false, NULL, "compute what is derived"},
 	{"typed", 0, false, NULL, "fields and elements instead of rows of bytes"},
 	{"rw", 0, false, NULL, "allow writes"},
 	{"plot", 0, false, "FILE", "draw a picture: FILE ends in .svg or .png"},
@@ -386,6 +387,8 @@ static bool allowed(struct cli *c, const struct cli_given *g)
 	const struct cli_option *o = by_name(g->name);
 
 	if (o && (o->common || cli_listed(c->cmd->options, g->name)))
+		return true;
+	if (c->cmd->makes && find_arg(ipk_kind_by_name(c->cmd->makes)->params, g->name))
 		return true;
 	return kind_option(c->verb, g->name) != NULL;
 }
