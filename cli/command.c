@@ -59,6 +59,10 @@ const struct cli_command cli_commands[] = {
 		.name = "ls",
 		.args = "[SEG[/OBJ]]",
 		.summary = "list segments, the objects of one, or the items of an object",
+		.text = "BYTES is the block of the object itself, so that a listing costs the same "
+			"whatever an object holds. What lies in blocks of its own (long strings, the "
+			"table and the entries of a map, the values of a channel) is counted in the "
+			"segment's USED.",
 		.example = "ipcctl ls S -l",
 		.options = "long",
 		.min = 0,
