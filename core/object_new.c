@@ -151,7 +151,7 @@ static int create_object(struct ipk_segment *seg, const char *name, struct ipk_n
 int ipk_object_new(struct ipk_segment *seg, const char *name, const char *kind,
 		   const struct ipk_param *params, unsigned nparams, struct ipk_error *err)
 {
-	struct ipk_new n = {.kind = ipk_kind_by_name(kind)};
+	struct ipk_new n = {.kind = ipk_kind_by_name(kind), .seg = seg};
 	char shown[80];
 	int r = -ENOMEM;
 

@@ -26,7 +26,7 @@ static int read_constants(struct ipk_lazy *l)
 
 	l->size = ipk_ld(&l->b->size, relaxed);
 	l->text_len = ipk_ld(&l->b->text_len, relaxed);
-	if (thunk > IPK_LAZY_COMMAND || l->text_len > IPK_LAZY_TEXT_MAX)
+	if (thunk > IPK_LAZY_EXPR || l->text_len > IPK_LAZY_TEXT_MAX)
 		return -EBADMSG;
 	l->thunk = (enum ipk_lazy_thunk)thunk;
 	l->text = malloc(l->text_len + 1);
@@ -40,7 +40,6 @@ static int read_constants(struct ipk_lazy *l)
 int ipk_lazy_open(struct ipk_segment *seg, const char *name, const char *type,
 		  struct ipk_lazy **ret_lazy, struct ipk_error *err)
 {
-	struct ipk_type *own = NULL;
 	struct ipk_lazy *l;
 	void *handle;
 	int r;
@@ -56,13 +55,12 @@ int ipk_lazy_open(struct ipk_segment *seg, const char *name, const char *type,
 		ipk_error_set(err, r, "%s: %s", name,
 			      r == -EBADMSG ? "the lazy value is damaged" : ipk_strerror(r));
 	else
-		r = ipk_obj_type(&l->obj, name, IPK_TYPE_OF_VALUES, l->size, type, &own, err);
+		r = ipk_obj_type(&l->obj, name, IPK_TYPE_OF_VALUES, l->size, type, &l->type, err);
 	if (r < 0) {
 		free(l->text);
 		ipk_obj_close(&l->obj);
 		return r;
 	}
-	ipk_type_free(own);
 	*ret_lazy = l;
 	return 0;
 }
@@ -75,8 +73,9 @@ int ipk_lazy_create(struct ipk_segment *seg, const char *name, const char *type,
 
 	if (type)
 		params[n++] = (struct ipk_param){"type", type};
-	if (thunk == IPK_LAZY_COMMAND)
-		params[n++] = (struct ipk_param){"command", text};
+	if (thunk != IPK_LAZY_CALLER)
+		params[n++] =
+			(struct ipk_param){thunk == IPK_LAZY_COMMAND ? "command" : "expr", text};
 	return ipk_object_new(seg, name, "lazy", params, n, err);
 }
 

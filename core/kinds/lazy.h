@@ -3,7 +3,7 @@
  * The bytes of a lazy value.
  *
  *	body  0    size thunk text_len   constant: bytes of an element (0: variable), what
- *	                                 thunk, and how long its text
+ *	                                 computes it, and how long its text is
  *	      64   word value len (word_value.h) | runs deaths               by transactions
  *	      128  ev                    event word of those who wait
  *	      192  text                  constant: the thunk's
@@ -58,6 +58,7 @@ struct ipk_lazy {
 	enum ipk_lazy_thunk thunk;
 	char *text; /* a private copy */
 	u64 text_len;
+	struct ipk_type *type;
 	u64 began; /* the word with which this process began last, or 0; atomic */
 };
 
@@ -80,6 +81,18 @@ int ipk_lazy_destroy(struct ipk_obj *obj);
 
 /* As ipk_lazy_begin(); able: can the caller compute it? -EOPNOTSUPP: he would have to. */
 int ipk_lazy_begin_able(struct ipk_lazy *l, struct ipk_lazy_run *ret_run, i64 deadline, bool able);
+
+/* ---- lazy_expr.c --------------------------------------------------------------------- */
+
+struct ipk_lazy_call {
+	struct ipk_lazy *l;
+	struct ipk_error err;
+};
+/* Computes the expression of a struct ipk_lazy_call's l, as ipk_lazy_fn. */
+int ipk_lazy_evaluate(void *arg, struct ipk_buf *out);
+/* Is it one, as far as can be told before the objects that it names exist? */
+int ipk_lazy_expr_check(struct ipk_segment *seg, const char *text, size_t len,
+			struct ipk_error *err);
 
 /* ---- lazy_view.c --------------------------------------------------------------------- */
 

@@ -78,7 +78,7 @@ static int give(struct ipk_call *call,
 		call->done = !r;
 		if (!r)
 			r = call->flush(call);
-	} else {
+	} else if (r == -EREMOTEIO || !call->err.text[0]) {
 		r = explain(call, r);
 	}
 	free(buf);
@@ -132,11 +132,26 @@ static int compute(void *arg, struct ipk_buf *out)
 	return r;
 }
 
+/* As the library does it, with the reason why it cannot be known yet. */
+static int force_expr(struct ipk_call *call, void *buf, size_t size, size_t *ret_len)
+{
+	struct ipk_lazy_call lazy = {.l = call->handle};
+	int r = ipk_lazy_force(call->handle, ipk_lazy_evaluate, &lazy, buf, size, ret_len,
+			       ipk_call_deadline(call));
+
+	if (r < 0 && lazy.err.text[0])
+		ipk_error_set(&call->err, r, "%s", lazy.err.text);
+	return r;
+}
+
 static int force(struct ipk_call *call, void *buf, size_t size, size_t *ret_len)
 {
-	bool command = ipk_lazy_thunk(call->handle, NULL, NULL) == IPK_LAZY_COMMAND;
+	enum ipk_lazy_thunk thunk = ipk_lazy_thunk(call->handle, NULL, NULL);
+	bool command = thunk == IPK_LAZY_COMMAND;
 	int r;
 
+	if (thunk == IPK_LAZY_EXPR)
+		return force_expr(call, buf, size, ret_len);
 	r = ipk_lazy_force(call->handle, command && call->command ? compute : NULL, call, buf, size,
 			   ret_len, ipk_call_deadline(call));
 	if (r == -EOPNOTSUPP)
@@ -193,7 +208,8 @@ static int run_reset(struct ipk_call *call)
 const struct ipk_op ipk_lazy_ops[] = {
 	{.name = "force",
 	 .summary = "print the value, computed now unless it is there; exit 1 when that fails",
-	 .example = "ipcctl new S/day lazy --command 'date +%F'; ipcctl force S/day",
+	 .example = "ipcctl new S/n lazy --type i64 --expr '6 * 7'; ipcctl force S/n; "
+		    "ipcctl new S/day lazy --command 'date +%F'; ipcctl force S/day",
 	 .flags = IPK_OP_WRITE | IPK_OP_BLOCK | IPK_OP_OUT,
 	 .run = run_force},
 	{.name = "peek",
@@ -229,35 +245,55 @@ static const struct ipk_arg params[] = {
 	{.name = "command",
 	 .type = IPK_ARG_TEXT,
 	 .help = "sh -c runs it, with the rights of who forces it; what it prints is the value"},
+	{.name = "expr",
+	 .type = IPK_ARG_TEXT,
+	 .help = "an expression over other objects of the segment: price * qty[3] + 1"},
 	{.type = IPK_ARG_END},
 };
 
+/* The one that was given, or NULL. */
+static const struct ipk_argval *given(const struct ipk_new *n, enum ipk_lazy_thunk *ret_thunk)
+{
+	*ret_thunk = n->param[0].set   ? IPK_LAZY_COMMAND
+		     : n->param[1].set ? IPK_LAZY_EXPR
+				       : IPK_LAZY_CALLER;
+	return *ret_thunk == IPK_LAZY_CALLER ? NULL : &n->param[*ret_thunk - 1];
+}
+
 static int lazy_size(const struct ipk_new *n, uint64_t *ret_size, struct ipk_error *err)
 {
-	const struct ipk_argval *command = &n->param[0];
+	enum ipk_lazy_thunk thunk;
+	const struct ipk_argval *text = given(n, &thunk);
+	struct ipk_error why = {0};
+	int r = 0;
 
-	if (command->set && !command->len)
-		return ipk_error_set(err, -EINVAL, "--command wants a command");
-	if (command->set && command->len > IPK_LAZY_TEXT_MAX)
-		return ipk_error_set(err, -EMSGSIZE, "--command: longer than %u bytes",
-				     IPK_LAZY_TEXT_MAX);
-	*ret_size = sizeof(struct ipk_lazy_body) + (command->set ? command->len : 0);
-	return 0;
+	*ret_size = sizeof(struct ipk_lazy_body) + (text ? text->len : 0);
+	if (n->param[0].set && n->param[1].set)
+		return ipk_error_set(err, -EINVAL, "--command or --expr, not both");
+	if (text && !text->len)
+		return ipk_error_set(err, -EINVAL, "--%s is empty", params[thunk - 1].name);
+	if (text && text->len > IPK_LAZY_TEXT_MAX)
+		return ipk_error_set(err, -EMSGSIZE, "--%s: longer than %u bytes",
+				     params[thunk - 1].name, IPK_LAZY_TEXT_MAX);
+	if (thunk == IPK_LAZY_EXPR)
+		r = ipk_lazy_expr_check(n->seg, text->text, text->len, &why);
+	return r < 0 ? ipk_error_set(err, r, "--expr: %s", why.text) : 0;
 }
 
 static int lazy_create(struct ipk_tx *tx, void *body, uint64_t body_off, const struct ipk_new *n)
 {
-	const struct ipk_argval *command = &n->param[0];
+	enum ipk_lazy_thunk thunk;
+	const struct ipk_argval *text = given(n, &thunk);
 	struct ipk_lazy_body *b = body;
 
 	(void)tx;
 	(void)body_off;
 	b->size = n->type->size;
-	if (!command->set)
+	b->thunk = thunk;
+	if (!text)
 		return 0;
-	b->thunk = IPK_LAZY_COMMAND;
-	b->text_len = command->len;
-	memcpy(b->text, command->text, command->len);
+	b->text_len = text->len;
+	memcpy(b->text, text->text, text->len);
 	return 0;
 }
 
@@ -297,17 +333,29 @@ const struct ipk_kind ipk_kind_lazy = {
 	.name = "lazy",
 	.summary = "a value that is computed when it is first wanted, once, and kept",
 	.text = "A lazy value is empty until somebody forces it: one process computes it, all"
-		" who force it meanwhile wait, and from then on it is read at once. It is"
-		" computed by a command, or by a function of the program that forces it"
-		" (ipk_lazy_force in C). ipcctl alone runs commands, by sh -c, with the rights of"
-		" the user who forces it, and only from a segment that nobody else can write to,"
-		" unless -y says to run it all the same; its output, without the newline at its"
-		" end, is the value. A command that fails, or prints what is no value of the type,"
-		" is not tried again either: force says why, and exits with 1, until reset. A"
-		" command that is interrupted has not failed. When the process that computes it"
-		" dies, the next one does, one of those who wait at once; a command that was left"
-		" behind prints to nobody. reset makes it empty, also while it is computed: what"
-		" comes of that is dropped, and computed anew.",
+		" who force it meanwhile wait, and from then on it is read at once. An"
+		" expression, a command, or a function of the program that forces it"
+		" (ipk_lazy_force in C) says how. A failure is kept as well: force says why,"
+		" and exits with 1, until reset. When the process that computes it dies, the"
+		" next one does, one of those who wait at once. reset makes it empty, also"
+		" while it is computed: what comes of that is dropped, and computed anew. An"
+		" expression has numbers, texts in quotes, + - * / % == != < <= > >= && || !,"
+		" if(CONDITION, A, B), and the functions min max sum mean len abs floor ceil"
+		" round sqrt contains starts_with ends_with lower upper i64 u64 f64 str; whole"
+		" numbers are exact. It names objects of the same segment: of a future or a"
+		" lazy value the value, which is computed first where an expression gives that"
+		" too; of an array all elements, as in sum(prices) and prices[3]; of all"
+		" others what they hold, as in jobs.used < jobs.cap. `OBJECT/KEY` in backticks"
+		" is an item, and any name that is no word. map(OBJECT, EXPRESSION) gives a"
+		" list, json or an array: what the expression makes of each item, which it"
+		" calls $. What it names is read one after the other. What does not exist yet"
+		" is no failure, and is looked for again. A command is run by ipcctl alone, by"
+		" sh -c, with the rights of the user who forces it, and only from a segment"
+		" that nobody else can write to, unless -y says to run it all the same. Its"
+		" output, without the newline at its end, is the value. It has failed when it"
+		" ends with another status than 0 or prints no value of the type, and not when"
+		" it was interrupted. One whose ipcctl was killed goes on, and prints to"
+		" nobody.",
 	.type = "str",
 	.flags = IPK_KIND_VALUE,
 	.params = params,

@@ -172,6 +172,7 @@ void ipk_lazy_close(struct ipk_lazy *l)
 	if (run.word && run.word == ipk_ld(&l->b->v.word, acquire))
 		ipk_lazy_abandon(l, &run);
 	free(l->text);
+	ipk_type_free(l->type);
 	ipk_obj_close(&l->obj);
 }
 
@@ -202,9 +203,14 @@ static int compute(struct ipk_lazy *l, struct ipk_lazy_run *run, ipk_lazy_fn *fn
 int ipk_lazy_force(struct ipk_lazy *l, ipk_lazy_fn *fn, void *arg, void *buf, size_t size,
 		   size_t *ret_len, int64_t deadline)
 {
+	struct ipk_lazy_call own = {.l = l};
 	struct ipk_lazy_run run = {0};
 	int r;
 
+	if (!fn && l->thunk == IPK_LAZY_EXPR) {
+		fn = ipk_lazy_evaluate;
+		arg = &own;
+	}
 	for (;;) {
 		r = ipk_lazy_begin_able(l, &run, deadline, fn != NULL);
 		if (r > 0)

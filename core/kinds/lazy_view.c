@@ -99,8 +99,8 @@ static const char *state_name(u64 word)
 	return ipk_word_owner(word) ? "running" : names[ipk_word_state(word)];
 }
 
-const char *const ipk_lazy_stat_names[] = {"state",  "command", "reason", "evaluations",
-					   "deaths", "changes", NULL};
+const char *const ipk_lazy_stat_names[] = {"state",       "command", "expression", "reason",
+					   "evaluations", "deaths",  "changes",    NULL};
 
 static int add_item(void *arg, const struct ipk_item *item)
 {
@@ -113,16 +113,16 @@ static int visit_texts(const struct ipk_object_view *o, const struct ipk_lazy_bo
 	struct ipk_buf text = {0}, reason = {0};
 	int r = 0;
 
-	if (b->thunk == IPK_LAZY_COMMAND)
+	if (b->thunk == IPK_LAZY_COMMAND || b->thunk == IPK_LAZY_EXPR)
 		r = read_text(o, b, &text);
 	if (!r && text.len)
-		r = v->str(v, ipk_lazy_stat_names[1], text.data);
+		r = v->str(v, ipk_lazy_stat_names[b->thunk], text.data);
 	if (!r)
 		r = ipk_word_item(o, VALUE_AT, IPK_LZY_FAILED, add_item, &reason);
 	if (!r)
 		r = ipk_buf_add(&reason, "", 1);
 	if (!r && reason.len > 1)
-		r = v->str(v, ipk_lazy_stat_names[2], reason.data);
+		r = v->str(v, ipk_lazy_stat_names[3], reason.data);
 	ipk_buf_free(&text);
 	ipk_buf_free(&reason);
 	return r;
@@ -138,11 +138,11 @@ int ipk_lazy_stats(const struct ipk_object_view *o, struct ipk_visitor *v)
 	if (!r)
 		r = visit_texts(o, &b, v);
 	if (!r)
-		r = v->u64(v, ipk_lazy_stat_names[3], b.runs);
+		r = v->u64(v, ipk_lazy_stat_names[4], b.runs);
 	if (!r)
-		r = v->u64(v, ipk_lazy_stat_names[4], b.deaths);
+		r = v->u64(v, ipk_lazy_stat_names[5], b.deaths);
 	if (!r)
-		r = v->u64(v, ipk_lazy_stat_names[5], b.v.word / IPK_WORD_ONE);
+		r = v->u64(v, ipk_lazy_stat_names[6], b.v.word / IPK_WORD_ONE);
 	return r;
 }
 
@@ -152,7 +152,7 @@ static bool text_fits(const struct ipk_object_view *o, const struct ipk_lazy_bod
 {
 	if (b->text_len > IPK_LAZY_TEXT_MAX || b->text_len > o->body_size - sizeof(*b))
 		return false;
-	return b->thunk == IPK_LAZY_CALLER ? !b->text_len : b->thunk <= IPK_LAZY_COMMAND;
+	return b->thunk == IPK_LAZY_CALLER ? !b->text_len : b->thunk <= IPK_LAZY_EXPR;
 }
 
 int ipk_lazy_check(const struct ipk_object_view *o, struct ipk_checker *c)

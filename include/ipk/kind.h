@@ -84,6 +84,7 @@ struct ipk_new {
 	struct ipk_type *type; /* element type */
 	struct ipk_type *key; /* key type, or NULL */
 	struct ipk_argval *param;
+	struct ipk_segment *seg; /* in which it is to be: for size(), to look at what it refers to */
 };
 
 /* One of the objects that a MANY verb chooses from. */

@@ -50,6 +50,7 @@ struct ipk_lazy;
 enum ipk_lazy_thunk {
 	IPK_LAZY_CALLER,  /* a function that whoever forces it brings */
 	IPK_LAZY_COMMAND, /* for sh -c */
+	IPK_LAZY_EXPR,    /* an expression */
 };
 
 enum ipk_lazy_state {
@@ -60,8 +61,8 @@ enum ipk_lazy_state {
 };
 
 /*
- * Creates an empty one of any type; type NULL: str. text: the thunk, NULL with IPK_LAZY_CALLER.
- * -EEXIST -EINVAL -EMSGSIZE -ENOSPC.
+ * Creates an empty one of any type; type NULL: str. text: the thunk, NULL with IPK_LAZY_CALLER; an
+ * expression as ipk-lazy(7) has it. -EEXIST -EINVAL -EMSGSIZE -ENOSPC.
  */
 int ipk_lazy_create(struct ipk_segment *seg, const char *name, const char *type,
 		    enum ipk_lazy_thunk thunk, const char *text, struct ipk_error *err);
@@ -91,8 +92,13 @@ typedef int ipk_lazy_fn(void *arg, struct ipk_buf *out);
 /*
  * The value, computed by fn unless it is there: copied to buf, size bytes long, its length to
  * *ret_len (may be NULL). Waits while another thread computes it; fn itself may take as long as it
- * likes. When it is reset meanwhile, begins anew. fn NULL: where this would have to be a program's
- * own function or a command, -EOPNOTSUPP.
+ * likes. When it is reset meanwhile, begins anew. fn NULL: an expression is computed, and a
+ * program's own function or a command would have to be brought: -EOPNOTSUPP.
+ *
+ * An expression reads the objects that it names one after the other, not all at one moment. What
+ * one names that another expression gives is computed and kept as well; for none it waits. What
+ * cannot be known yet is no failure: -ENOENT an object that it names does not exist, -EAGAIN has no
+ * value yet.
  *
  * -EREMOTEIO it failed, see ipk_lazy_error(); -EMSGSIZE size is too small, *ret_len tells what it
  * takes, and the value is kept; -EAGAIN another computes it (IPK_NOWAIT), or -ETIMEDOUT -EINTR

@@ -161,3 +161,45 @@ load common
 	ipcctl reset S/o
 	prints 42 ipcctl force S/o
 }
+
+@test "an expression over other objects is computed when it is wanted, once" {
+	ipcctl new -P S/price future --type f64
+	ipcctl new S/qty array --type u32 --cap 5
+	ipcctl set S/qty/3 4
+	ipcctl new S/total lazy --type f64 --expr 'price * qty[3] + 1'
+	fails 5 ipcctl force S/total
+	says '"price" is not there yet'
+	ipcctl set S/price 2.5
+	prints 11 ipcctl force S/total
+	ipcctl set S/qty/3 100
+	prints 11 ipcctl force S/total
+	ipcctl reset S/total
+	prints 251 ipcctl force S/total
+	ipcctl new S/all lazy --type 'f64[5]' --expr 'map(qty, $ * price)'
+	ipcctl new S/sum lazy --type f64 --expr 'sum(all) + total'
+	prints 501 ipcctl force S/sum
+	prints '[0,0,0,250,0]' ipcctl peek S/all
+	[ "$(field S/sum expression)" = 'sum(all) + total' ]
+	ipcctl dump S/sum | ipcctl load S/copy
+	ipcctl reset S/copy
+	prints 501 ipcctl force S/copy
+	prints '' ipcctl fsck S
+}
+
+@test "what is wrong with an expression is told when it is made, or forced" {
+	ipcctl new -P S/q queue
+	fails 2 ipcctl new S/l lazy --expr '1 +'
+	says 'column 4'
+	fails 2 ipcctl new S/l lazy --expr '1' --command 'echo 1'
+	ipcctl new S/l lazy --type i64 --expr 'later + 1'
+	fails 3 ipcctl force S/l
+	says 'there is no object "later"'
+	ipcctl new S/later lazy --type i64 --expr '1 / q.used'
+	fails 1 ipcctl force S/l
+	says '"later" failed: column 3: division by zero'
+	ipcctl push S/q x
+	fails 1 ipcctl force S/l
+	ipcctl reset S/later
+	ipcctl reset S/l
+	prints 2 ipcctl force S/l
+}

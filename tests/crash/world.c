@@ -193,10 +193,8 @@ bool world_has_param(const struct ipk_kind *kind, const char *name)
 
 int world_new_object(struct ipk_segment *seg, const struct world *w, const char *name)
 {
-	struct ipk_param param[3];
+	struct ipk_param param[4];
 	unsigned n = 0;
-	struct ipk_error err;
-	const char *kind = w->kind ? w->kind->name : "queue";
 
 	if (w->type)
 		param[n++] = (struct ipk_param){"type", w->type};
@@ -204,7 +202,9 @@ int world_new_object(struct ipk_segment *seg, const struct world *w, const char 
 		param[n++] = (struct ipk_param){"cap", w->cap};
 	if (w->kind && world_has_param(w->kind, "bytes"))
 		param[n++] = (struct ipk_param){"bytes", "4096"};
-	return ipk_object_new(seg, name, kind, param, n, &err);
+	if (w->kind && world_has_param(w->kind, "expr"))
+		param[n++] = (struct ipk_param){"expr", "'some' + 'thing'"};
+	return ipk_object_new(seg, name, w->kind ? w->kind->name : "queue", param, n, NULL);
 }
 
 static int own_create(const struct world *w, struct ipk_segment *seg, void *handle)
