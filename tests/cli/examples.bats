@@ -33,9 +33,14 @@ both() {
 	[ "$output" = $'0 0 0 0 1 0 0 0\n0 0 0 1 0 1 0 0\n0 0 1 0 0 0 1 0\n0 1 0 1 0 1 0 1' ]
 }
 
+@test "what is derived from two sensors is whole, though the runner is killed" {
+	both temperatures 30
+	[ "$output" = $'21.5\n24.5\n21.5\n24.5\n21.5\n24.5' ]
+}
+
 @test "the examples in C refuse what makes no sense, and leave nothing behind" {
 	local program
-	for program in philosophers workers fan steps; do
+	for program in philosophers workers fan steps temperatures; do
 		run -1 "$BUILD/examples/$program" 0
 		[ -n "$output" ]
 		[ -z "$(ls "$IPK_DIR")" ]

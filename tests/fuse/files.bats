@@ -461,3 +461,16 @@ user.ipk.type" sh -c 'getfattr "$1/S/a" 2>/dev/null | grep user' - "$M"
 	is 'pushed' timeout 60 head -n 1 "$x/.wait/pop"
 	refuses 'not permitted' rm "$x/items/3"
 }
+
+@test "a derived stream says by what it is derived and how much is left to do" {
+	ipcctl new S
+	ipcctl new S/temps stream --type f64
+	ipcctl derive S/hot S/temps 'filter($ > 30) | map($ - 30)'
+	ipcctl emit S/temps 29 31 32
+	serve
+	is 'pipeline temps | filter($ > 30) | map($ - 30)
+behind 3' grep -E '^(pipeline|behind) ' "$M/S/hot/stats"
+	ipcctl derive --run S/hot --nowait
+	is 'behind 0' grep '^behind ' "$M/S/hot/stats"
+	is $'1\n2' cat "$M/S/hot/log"
+}
