@@ -103,7 +103,7 @@ static int run_sub(struct ipk_call *call)
 	}
 	free(rd.buf);
 	/* Who did not say how many wanted all there is. */
-	return r == -EPIPE && !call->count ? 0 : r;
+	return !call->count && (r == -EPIPE || (r == -EAGAIN && call->done)) ? 0 : r;
 }
 
 static int run_forget(struct ipk_call *call)

@@ -7,6 +7,9 @@ load common
 	ipcctl emit S/x one two three
 	[ "$(ipcctl sub S/x --from-start -n 3)" = $'one\ntwo\nthree' ]
 	[ "$(ipcctl sub S/x --history 1 -n 1)" = three ]
+	run -0 ipcctl sub S/x --from-start --nowait
+	[ "$output" = $'one\ntwo\nthree' ]
+	run -5 ipcctl sub S/x --nowait
 	run -5 ipcctl sub S/x -n 1 --nowait
 	run -124 ipcctl sub S/x -n 1 -t 20ms
 	[ "$(ipcctl peek S/x)" = one ]
