@@ -4,9 +4,9 @@
  * For checking. Made through a view, so nothing in the segment can crash or hang who makes it; its
  * cost is bounded by the bytes that are really there.
  *
- *	load, check          header, page table, free lists, directory, registry; claims their
- *memory claim ...            the kinds' blocks, by whoever walks the objects leaks what nobody
- *claimed
+ *	load, check          header, page table, free lists, directory, registry; claims their memory
+ *	claim ...            the kinds' blocks, by whoever walks the objects
+ *	leaks                what nobody claimed
  */
 #ifndef IPK_IMAGE_H
 #define IPK_IMAGE_H

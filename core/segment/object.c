@@ -4,9 +4,8 @@
  * directory and puts it on the list of zombies; its memory follows when nobody lists it in uses[].
  *
  *	killed while creating            nothing exists
- *	killed behind the removal        it is a zombie; whoever sweeps, closes or removes next
- *frees it killed while freeing a zombie    its state word names the dead one; the next reaper
- *starts again
+ *	killed behind the removal        it is a zombie; whoever sweeps, closes or removes next frees it
+ *	killed while freeing a zombie    its state word names the dead one; the next reaper starts again
  */
 #include <fcntl.h>
 #include <stdlib.h>
