@@ -139,6 +139,7 @@ int cli_op(struct cli *c);
 int cli_op_many(struct cli *c);
 int cli_wait(struct cli *c);
 int cli_derive(struct cli *c);
+extern const char cli_derive_text[];
 int cli_who(struct cli *c);
 int cli_stat(struct cli *c);
 int cli_fsck(struct cli *c);

@@ -8,22 +8,6 @@
 
 #include "cli.h"
 
-#define CLI_DERIVE_TEXT                                                                            \
-	"The pipeline, OPERATOR | OPERATOR ..., is stored in the new stream, which has the type of " \
-	"what comes out and takes --cap, --policy, --subs and --state as a new stream does. --run " \
-	"computes it until its sources are closed, or -n records came out, or with --nowait what is " \
-	"there now; one process at a time. What the operators keep is committed with what comes out: " \
-	"a runner that is killed is followed by the next without loss or repetition. Elements for " \
-	"which an expression has no value are left out and counted. " \
-	"Operators: map(EXPR) filter(EXPR) take(N) skip(N); scan(INIT, EXPR), where acc becomes EXPR and " \
-	"comes out, and fold(INIT, EXPR), where the last one does at the end; window(N[, STEP]) and " \
-	"batch(N), which give lists, and of a list sum mean min max count; distinct, of neighbours, " \
-	"distinct(N), of the last N; throttle(DUR) and throttle(N, DUR), by the records' times; " \
-	"merge(STREAM); zip(STREAM), which gives {a, b}. " \
-	"Expressions: $ is the element, with $.field and $[i]; numbers, \"text\", true and false; " \
-	"+ - * / %, < <= > >= == !=, && || !; abs floor ceil round sqrt min max if len sum mean contains " \
-	"starts_with ends_with lower upper, and i64 u64 f64 str to convert."
-
 const struct cli_command cli_commands[] = {
 	{
 		.name = "new",
@@ -176,7 +160,7 @@ const struct cli_command cli_commands[] = {
 		.name = "derive",
 		.args = "SEG/OBJ SEG/STREAM 'PIPELINE' | --run SEG/OBJ",
 		.summary = "make a stream from others by a pipeline, or compute it",
-		.text = CLI_DERIVE_TEXT,
+		.text = cli_derive_text,
 		.example = "ipcctl new -P S/temps stream --type f64; ipcctl emit S/temps 29 31 32; "
 			   "ipcctl derive S/hot S/temps 'filter($ > 30) | window(2) | mean'; "
 			   "ipcctl derive --run S/hot --nowait; ipcctl sub S/hot --from-start -n 1",

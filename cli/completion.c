@@ -212,7 +212,8 @@ static void complete_word(struct cli *c, const char *verb, int at, const char *w
 		offer(&o, "bash");
 		offer(&o, "zsh");
 		offer(&o, "fish");
-	} else if (at == 1 || !strcmp(verb, "rm") || (at == 2 && !strcmp(verb, "cp"))) {
+	} else if (at == 1 || !strcmp(verb, "rm") ||
+		   (at == 2 && (!strcmp(verb, "cp") || !strcmp(verb, "derive")))) {
 		complete_ref(c, word);
 	}
 }

@@ -8,6 +8,25 @@
 
 #include "cli.h"
 
+const char cli_derive_text[] =
+	"The pipeline, OPERATOR | OPERATOR ..., is stored in the new stream, which has the "
+	"type of what comes out and takes --cap, --policy, --subs and --state as a new stream "
+	"does. --run computes it until its sources are closed, or -n records came out, or "
+	"with --nowait what is there now; one process at a time. What the operators keep is "
+	"committed with what comes out: a runner that is killed is followed by the next "
+	"without loss or repetition. Elements for which an expression has no value are left "
+	"out and counted. At each source it has a place under its name, for its policy; when "
+	"the stream is removed, ipcctl forget removes that too. Operators: map(EXPR) "
+	"filter(EXPR) take(N) skip(N); scan(INIT, EXPR), where acc becomes EXPR and comes "
+	"out, and fold(INIT, EXPR), where the last one does at the end; window(N[, STEP]) and "
+	"batch(N), which give lists, and of a list sum mean min max count; distinct, of "
+	"neighbours, distinct(N), of the last N; throttle(DUR) and throttle(N, DUR), by the "
+	"records' times; merge(STREAM); zip(STREAM), which gives {a, b}. Expressions: $ is "
+	"the element, with $.field and $[i]; numbers, \"text\", true and false; + - * / %, < "
+	"<= > >= == !=, && || !; abs floor ceil round sqrt min max if len sum mean contains "
+	"starts_with ends_with lower upper, and i64 u64 f64 str to convert. Whole numbers are "
+	"exact: what needs more than 64 bits, or is divided by 0, has no value.";
+
 /* ---- making --------------------------------------------------------------------------- */
 
 static int number_option(struct cli *c, const char *name, uint64_t *ret)

@@ -175,6 +175,9 @@ static int commit(struct ipk_derive *d, u64 *ret_emitted, i64 deadline, struct i
 				     "derive it with more",
 				     d->state.len, (unsigned long long)d->out->s.room);
 	r = ipk_stream_commit(d->out, values, b->n, d->state.data, d->state.len, deadline);
+	if (r == -EAGAIN)
+		return ipk_error_set(err, -EBUSY,
+				     "a named subscriber has not read what would be dropped");
 	if (r < 0)
 		return r;
 	*ret_emitted += b->n;
@@ -286,7 +289,7 @@ static int run(struct ipk_derive *d, u64 max, u64 *ret_emitted, i64 deadline, st
 int ipk_derive_run(struct ipk_derive *d, uint64_t max, uint64_t *ret_emitted, int64_t deadline,
 		   struct ipk_error *err)
 {
-	struct ipk_error own;
+	struct ipk_error own = {0};
 	int r;
 
 	err = err ? err : &own;

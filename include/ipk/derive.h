@@ -88,8 +88,8 @@ struct ipk_derive_op {
 	size_t init_len;
 	/*
 	 * MAP, FOLD, SCAN: appends what comes out, or the new acc, to out; 0. FILTER: 1 keeps, 0
-	 * leaves out. <0: it fails for this element; -ENOMEM: the run ends, and goes on with this
-	 * element. It depends on nothing but in.
+	 * leaves out. <0: it fails for this element; -ENOMEM: the run ends, and when the stream is
+	 * opened again goes on with this element. It depends on nothing but in.
 	 */
 	int (*run)(void *arg, const struct ipk_derive_in *in, struct ipk_buf *out,
 		   struct ipk_error *err);
@@ -124,8 +124,9 @@ void ipk_derive_close(struct ipk_derive *derive);
 /*
  * Computes some of what is there, at most max records, waiting for the first to come; how many came
  * out is added to *ret_emitted. 0: all that was computed is committed; -EPIPE: the sources have
- * ended, and the stream is shut; -EAGAIN (IPK_NOWAIT) nothing is there; -ETIMEDOUT -EINTR
- * -ECANCELED; -ENOSPC what the operators keep is more than the state has room for; -ESTALE a
+ * ended, and the stream is shut; -EAGAIN (IPK_NOWAIT) nothing is there; -EBUSY (IPK_NOWAIT, or
+ * policy reject) a named subscriber of the stream has not read what would be dropped: to be called
+ * again later; -ETIMEDOUT -EINTR -ECANCELED; -ENOSPC what the operators keep is more than the state has room for; -ESTALE a
  * source, or the stream, was removed.
  */
 int ipk_derive_run(struct ipk_derive *derive, uint64_t max, uint64_t *ret_emitted, int64_t deadline,

@@ -257,6 +257,42 @@ static void one_runs_it_and_the_next_one_goes_on(void **state)
 	ipk_stream_close(from);
 }
 
+static void a_runner_waits_for_the_streams_own_subscribers(void **state)
+{
+	struct ipk_stream *from = stream("from", &(struct ipk_stream_options){.type = "i64"}), *to;
+	struct ipk_error err = {0};
+	struct ipk_stream_sub *sub;
+	struct ipk_derive *d;
+	i64 val, expected = 0;
+	u64 emitted = 0;
+	int r;
+
+	(void)state;
+	assert_int_equal(
+		ipk_derive_create(
+			seg, "to", "from", "map($ + 1)",
+			&(struct ipk_stream_options){.cap = 2, .policy = IPK_STREAM_REJECT}, &err),
+		0);
+	to = stream("to", NULL);
+	assert_int_equal(ipk_stream_subscribe(to, "slow", IPK_STREAM_FROM_START, &sub, NULL), 0);
+	for (i64 i = 0; i < 9; i++)
+		emit_val(from, i);
+	d = derive("to");
+	for (int i = 0; i < 20 && expected < 9; i++) {
+		while ((r = ipk_derive_run(d, 100, &emitted, IPK_NOWAIT, &err)) == 0)
+			;
+		assert_int_equal(r, emitted < 9 ? -EBUSY : -EAGAIN);
+		while (ipk_stream_next(sub, &val, sizeof(val), NULL, IPK_NOWAIT) == 0)
+			assert_int_equal(val, ++expected);
+		assert_int_equal(ipk_stream_ack(sub), 0);
+	}
+	assert_int_equal(expected, 9);
+	ipk_derive_close(d);
+	ipk_stream_unsubscribe(sub);
+	ipk_stream_close(to);
+	ipk_stream_close(from);
+}
+
 static void what_cannot_be_is_refused(void **state)
 {
 	static const struct {
@@ -480,6 +516,7 @@ int main(void)
 		TEST(texts_and_lists_come_out_as_they_went_in),
 		TEST(a_source_keeps_what_was_not_read_or_it_is_counted),
 		TEST(one_runs_it_and_the_next_one_goes_on),
+		TEST(a_runner_waits_for_the_streams_own_subscribers),
 		TEST(what_cannot_be_is_refused),
 		TEST(a_programs_functions_are_operators_too),
 		TEST(a_damaged_state_is_refused_or_run),
