@@ -76,6 +76,8 @@ int ipk_channel_unlink_first(struct ipk_tx *tx, struct ipk_channel_body *b)
 	if (!m)
 		return -EBADMSG;
 	next = ipk_tx_get(tx, &m->next);
+	if (IPK_BUG(channel_taken_first))
+		ipk_st(&b->first, next, release);
 	ipk_tx_set(tx, &b->first, next);
 	if (!next)
 		ipk_tx_set(tx, &b->last, 0);

@@ -25,7 +25,7 @@ static int run(struct ipk_channel_choice *s, int (*fn)(struct ipk_tx *tx, void *
 
 	s->wake = NULL;
 	r = ipk_tx_run(s->me, fn, s, deadline, NULL);
-	if (r >= 0 && s->wake)
+	if (r >= 0 && s->wake && !IPK_BUG(channel_silent))
 		ipk_event_notify(s->wake, s->wake_n);
 	return r;
 }

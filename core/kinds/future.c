@@ -62,7 +62,7 @@ int ipk_future_tx(struct ipk_future *f, int (*fn)(struct ipk_tx *tx, void *arg),
 	if (!me)
 		return r;
 	r = ipk_tx_run(me, fn, arg, IPK_FOREVER, err);
-	if (r >= 0)
+	if (r >= 0 && !IPK_BUG(future_set_silent))
 		ipk_event_notify(&f->b->ev, INT32_MAX);
 	return r;
 }

@@ -168,7 +168,7 @@ static int mend_tx(struct ipk_tx *tx, void *arg)
 	u64 word = ipk_tx_get(tx, &m->b->v.word);
 
 	m->broken = ipk_word_owner(word) && ipk_owner_gone(tx->seg, ipk_word_owner(word));
-	if (m->broken)
+	if (m->broken && !IPK_BUG(future_dead_keep_it))
 		ipk_tx_set(tx, &m->b->v.word, ipk_word_next(word, IPK_FUT_BROKEN, 0));
 	m->thens = ipk_future_free_thens(tx, m->b);
 	return m->thens < 0 ? m->thens : 0;

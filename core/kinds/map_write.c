@@ -380,6 +380,8 @@ static int del_tx(struct ipk_tx *tx, void *arg)
 	struct ipk_map_write *w = arg;
 	struct ipk_map_body *b = w->b;
 
+	if (IPK_BUG(map_slot_cleared_first) && !w->new_table)
+		ipk_st(&w->slots[w->at], IPK_MAP_TOMB, release);
 	if (w->new_table)
 		switch_tables(tx, w);
 	else

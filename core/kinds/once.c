@@ -122,7 +122,8 @@ static bool end(struct ipk_once *once, u64 owner, bool done)
 	if (!ipk_cas(&once->body->word, &v, next, seq_cst))
 		return false;
 	/* All, though one will do it: some wait for no more than its end. */
-	ipk_event_notify_fenced(&once->body->ev, INT32_MAX);
+	if (!IPK_BUG(once_done_silent))
+		ipk_event_notify_fenced(&once->body->ev, INT32_MAX);
 	return true;
 }
 
@@ -260,7 +261,7 @@ int ipk_once_recover(struct ipk_obj *obj)
 	if (!body)
 		return -EBADMSG;
 	v = ipk_ld(&body->word, acquire); /* the word before the liveness of its owner */
-	while (ipk_once_owner(v) && ipk_owner_gone(obj->seg, ipk_once_owner(v))) {
+	while (!IPK_BUG(once_dead_keep_it) && ipk_once_owner(v) && ipk_owner_gone(obj->seg, ipk_once_owner(v))) {
 		if (ipk_cas(&body->word, &v, without_owner(v), seq_cst)) {
 			ipk_event_notify_fenced(&body->ev, INT32_MAX);
 			break;

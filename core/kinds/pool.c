@@ -194,7 +194,8 @@ static void was_freed(struct ipk_pool *pool, u64 index)
 {
 	ipk_st(&pool->mine[index], UINT64_C(0), relaxed);
 	ipk_st(&pool->s.body->hint, (u32)index, relaxed);
-	ipk_event_notify_fenced(&pool->s.body->ev, 1);
+	if (!IPK_BUG(pool_release_silent))
+		ipk_event_notify_fenced(&pool->s.body->ev, 1);
 }
 
 /* -ENOENT -ERANGE; what its cell holds. */

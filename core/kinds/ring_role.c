@@ -133,7 +133,7 @@ static void mend_word(struct ipk_ring_handle *h, u64 *word)
 {
 	u64 v = ipk_ld(word, acquire);
 
-	while (ring_owner(v) && ipk_dead(h->obj.seg, ring_owner(v) - 1, true))
+	while (!IPK_BUG(ring_role_kept) && ring_owner(v) && ipk_dead(h->obj.seg, ring_owner(v) - 1, true))
 		if (ipk_cas(word, &v, v & ~RING_OWN, acq_rel))
 			return;
 }

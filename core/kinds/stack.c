@@ -186,6 +186,8 @@ static inline int push_one(struct ipk_stack *s, struct push *p, const struct iov
 	slot = s_at(s, st_n(top), &id);
 	if (ipk_unlikely(!slot))
 		return -EBADMSG;
+	if (IPK_BUG(stack_top_first))
+		ipk_st(&s->b->top, top + 1, release);
 	/* Pairs with the readers' fence: who copies a byte of this sees that the slot was free. */
 	ipk_fence(release);
 	if (ipk_likely(s->g.size))
@@ -219,7 +221,7 @@ static inline __attribute__((always_inline)) int push_turn(struct push *p)
 	}
 	sleeps = s_sleeps(&s->b->items);
 	ipk_unlock(p->me, &s->b->lock);
-	if (i && sleeps)
+	if (i && sleeps && !IPK_BUG(stack_push_silent))
 		ipk_event_notify_slow(&s->b->items, (int)i);
 	return i ? (int)i : r;
 }

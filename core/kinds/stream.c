@@ -302,6 +302,8 @@ static int emit_locked(struct emission *e)
 		r = plan_add(st, &p, e->values[p.n].iov_len, limit);
 	if (r && (e->all || p.n == 0))
 		return r;
+	if (IPK_BUG(stream_tail_first))
+		ipk_st(&st->b->word, (p.tail + p.n) * 2 + which, release);
 	if (p.n)
 		write_records(st, &p, e->values);
 	if (e->state) {
@@ -345,7 +347,7 @@ static int emit(struct emission *e)
 		r = ipk_await(&st->obj, e->me, &st->b->ev_room, try_emit, e, e->deadline);
 	else
 		r = try_emit(e);
-	if (r >= 0 && (e->n || e->state))
+	if (r >= 0 && (e->n || e->state) && !IPK_BUG(stream_emit_silent))
 		ipk_event_notify(&st->b->ev, INT32_MAX);
 	return r;
 }

@@ -133,7 +133,7 @@ static int write_unlock(void *lock, unsigned from, unsigned to)
 
 static int begin_done(void *once, unsigned from, unsigned to)
 {
-	int r = 0;
+	int r = from > 0;
 
 	if (from == 0 && to > 0)
 		r = ipk_once_begin(once, IPK_NOWAIT);

@@ -188,9 +188,10 @@ static void scene_close(struct scene *s)
 
 /* What lets go those who wait already, and nobody who comes later. */
 static const struct pulse {
-	const char *kind, *sleeper, *change;
+	const char *kind, *sleeper, *change, *cap;
 } pulses[] = {
-	{"barrier", "wait", "arrive"},
+	{"barrier", "wait", "arrive", "1"},
+	{"stream", "sub", "emit", "8"},
 };
 
 static bool is_pulse(const struct scene *s)
@@ -199,7 +200,7 @@ static bool is_pulse(const struct scene *s)
 		if (strcmp(s->w->kind->name, pulses[i].kind) == 0 &&
 		    strcmp(s->sleeper->name, pulses[i].sleeper) == 0 &&
 		    strcmp(s->change->name, pulses[i].change) == 0)
-			return !s->before && strcmp(s->w->cap, "1") == 0;
+			return !s->before && strcmp(s->w->cap, pulses[i].cap) == 0;
 	return false;
 }
 
