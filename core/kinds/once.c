@@ -261,7 +261,8 @@ int ipk_once_recover(struct ipk_obj *obj)
 	if (!body)
 		return -EBADMSG;
 	v = ipk_ld(&body->word, acquire); /* the word before the liveness of its owner */
-	while (!IPK_BUG(once_dead_keep_it) && ipk_once_owner(v) && ipk_owner_gone(obj->seg, ipk_once_owner(v))) {
+	while (!IPK_BUG(once_dead_keep_it) && ipk_once_owner(v) &&
+	       ipk_owner_gone(obj->seg, ipk_once_owner(v))) {
 		if (ipk_cas(&body->word, &v, without_owner(v), seq_cst)) {
 			ipk_event_notify_fenced(&body->ev, INT32_MAX);
 			break;

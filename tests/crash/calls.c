@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "crash.h"
 #include "ipk/barrier.h"
+#include "ipk/channel.h"
 #include "ipk/future.h"
 #include "ipk/lazy.h"
 #include "ipk/mutex.h"
@@ -154,6 +155,34 @@ static int pool_acquire_release(void *pool, unsigned from, unsigned to)
 	return r;
 }
 
+/* By pointer. */
+static int pool_views(void *pool, unsigned from, unsigned to)
+{
+	static void *object;
+	int r = 0;
+
+	if (from == 0 && to > 0)
+		r = ipk_pool_acquire_view(pool, IPK_NOWAIT, &object);
+	if (r == 0 && to > 1)
+		r = ipk_pool_release_view(pool, object);
+	return r;
+}
+
+/* Who dies with what it gave to nobody leaves it taken. */
+static int pool_give_claim(void *pool, unsigned from, unsigned to)
+{
+	static uint64_t index;
+	int r = 0;
+
+	if (from == 0 && to > 0)
+		r = ipk_pool_acquire(pool, IPK_NOWAIT, &index);
+	if (r == 0 && from <= 1 && to > 1)
+		r = ipk_pool_give(pool, index);
+	if (r == 0 && to > 2)
+		r = ipk_pool_claim(pool, index);
+	return r;
+}
+
 static int wait_leave(void *barrier, unsigned from, unsigned to)
 {
 	int r = 0;
@@ -205,6 +234,18 @@ static int reserve_commit(void *handle, unsigned from, unsigned to)
 	return r == -EMSGSIZE ? 0 : r;
 }
 
+static int reserve_abort(void *handle, unsigned from, unsigned to)
+{
+	static struct ipk_ring_room room;
+	int r = 0;
+
+	if (from == 0 && to > 0)
+		r = ipk_ring_reserve(ring_of(handle), 24, &room, IPK_NOWAIT);
+	if (r == 0 && to > 1 && room.data)
+		ipk_ring_abort(ring_of(handle), &room);
+	return r == -EMSGSIZE ? 0 : r;
+}
+
 static int peek_release(void *handle, unsigned from, unsigned to)
 {
 	static struct ipk_ring_message m[2];
@@ -236,6 +277,17 @@ static int claim_fail(void *future, unsigned from, unsigned to)
 		r = ipk_future_claim(future);
 	if (r == 0 && to > 1)
 		ipk_future_fail(future, "why", 3);
+	return r;
+}
+
+static int claim_set(void *future, unsigned from, unsigned to)
+{
+	int r = 0;
+
+	if (from == 0 && to > 0)
+		r = ipk_future_claim(future);
+	if (r == 0 && to > 1)
+		ipk_future_set(future, "12345678", 8);
 	return r;
 }
 
@@ -334,6 +386,44 @@ static int next_ack(void *stream, unsigned from, unsigned to)
 	return r;
 }
 
+/* Two records and a count of them, or neither. Answers the count. */
+static int commit(void *stream, unsigned from, unsigned to)
+{
+	static const char text[8] = "12345678";
+	const struct iovec v[2] = {{(void *)text, sizeof(text)}, {(void *)text, sizeof(text)}};
+	uint64_t n = 0;
+	size_t len = 0;
+	int r;
+
+	if (from != 0 || to == 0)
+		return 0;
+	r = ipk_stream_state(stream, &n, sizeof(n), &len);
+	if (r < 0 || (len && len != sizeof(n)))
+		return r < 0 ? r : -EBADMSG;
+	n++;
+	r = ipk_stream_commit(stream, v, 2, &n, sizeof(n), IPK_NOWAIT);
+	return r < 0 ? r : (int)n;
+}
+
+static int select_recv(void *channel, unsigned from, unsigned to)
+{
+	char buf[4096];
+	struct ipk_channel_case c = {.channel = channel, .buf = buf, .size = sizeof(buf)};
+	unsigned which;
+
+	return from == 0 && to > 0 ? ipk_channel_select(&c, 1, &which, IPK_NOWAIT) : 0;
+}
+
+/* Of a type that has another size it is refused. */
+static int select_send(void *channel, unsigned from, unsigned to)
+{
+	struct ipk_channel_case c = {
+		.channel = channel, .send = true, .value = "12345678", .len = 8};
+	unsigned which;
+
+	return from == 0 && to > 0 ? ipk_channel_select(&c, 1, &which, IPK_NOWAIT) : 0;
+}
+
 const struct calls calls[] = {
 	{"queue", "pop()", 1, pop, 0, 0},
 	{"queue", "lease() ack()", 2, lease_ack, 1, 0},
@@ -348,13 +438,17 @@ const struct calls calls[] = {
 	{"rwlock", "lock() unlock()", 2, write_unlock, 0, -EOWNERDEAD},
 	{"once", "begin() done()", 2, begin_done, 1, 0},
 	{"pool", "acquire() release()", 2, pool_acquire_release, 2, 0},
+	{"pool", "acquire_view() release_view()", 2, pool_views, 2, 0},
+	{"pool", "acquire() give() claim()", 3, pool_give_claim, 1, 0},
 	{"barrier", "wait() leave()", 2, wait_leave, 0, -EOWNERDEAD},
 	{"ring", "push() push()", 2, push_twice, 0, 0},
 	{"ring", "pop() pop()", 2, pop_twice, 0, 0},
 	{"ring", "reserve() commit()", 2, reserve_commit, 1, 0},
+	{"ring", "reserve() abort()", 2, reserve_abort, 2, 0},
 	{"ring", "peek() release()", 2, peek_release, 1, 0},
 	{"future", "claim() abandon()", 2, claim_abandon, 0, -EOWNERDEAD},
 	{"future", "claim() fail()", 2, claim_fail, 0, -EOWNERDEAD},
+	{"future", "claim() set()", 2, claim_set, 0, -EOWNERDEAD},
 	{"future", "then() fail() next()", 3, then_fail_next, 0, 0},
 	{"lazy", "begin() done()", 2, lazy_begin_done, 1, 0},
 	{"lazy", "begin() fail()", 2, lazy_begin_fail, 1, 0},
@@ -362,5 +456,8 @@ const struct calls calls[] = {
 	{"lazy", "begin() reset()", 2, lazy_begin_reset, 1, 0},
 	{"lazy", "force()", 1, lazy_force, 0, 0},
 	{"stream", "next() ack()", 2, next_ack, 1, 0},
+	{"stream", "commit()", 1, commit, 0, 0},
+	{"channel", "select(recv)", 1, select_recv, 0, 0},
+	{"channel", "select(send)", 1, select_send, 0, 0},
 	{0},
 };

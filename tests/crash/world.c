@@ -193,17 +193,18 @@ bool world_has_param(const struct ipk_kind *kind, const char *name)
 
 int world_new_object(struct ipk_segment *seg, const struct world *w, const char *name)
 {
-	struct ipk_param param[4];
+	static const struct ipk_param more[] = {
+		{"bytes", "4096"}, {"state", "16"}, {"expr", "'some' + 'thing'"}};
+	struct ipk_param param[5];
 	unsigned n = 0;
 
 	if (w->type)
 		param[n++] = (struct ipk_param){"type", w->type};
 	if (w->cap && (!w->kind || world_has_param(w->kind, "cap")))
 		param[n++] = (struct ipk_param){"cap", w->cap};
-	if (w->kind && world_has_param(w->kind, "bytes"))
-		param[n++] = (struct ipk_param){"bytes", "4096"};
-	if (w->kind && world_has_param(w->kind, "expr"))
-		param[n++] = (struct ipk_param){"expr", "'some' + 'thing'"};
+	for (unsigned i = 0; w->kind && i < IPK_ARRAY_LEN(more); i++)
+		if (world_has_param(w->kind, more[i].name))
+			param[n++] = more[i];
 	return ipk_object_new(seg, name, w->kind ? w->kind->name : "queue", param, n, NULL);
 }
 
@@ -332,10 +333,8 @@ unsigned world_trials(const struct world *w, struct trial trials[MAX_OPS])
 		add_verb(w, trials, &n, op);
 	for (const struct calls *c = calls; c->kind; c++)
 		if (strcmp(c->kind, w->kind->name) == 0) {
-			struct trial *t = add_trial(trials, &n, c->name, 1);
-
-			t->calls = c;
-			t->inputs = c->n;
+			add_trial(trials, &n, c->name, 1)->calls = c;
+			trials[n - 1].inputs = c->n;
 		}
 	add_own(trials, &n, "create", own_create);
 	add_own(trials, &n, "remove", own_remove);
@@ -366,9 +365,10 @@ void world_detach(const struct world *w, void *handle)
 int world_run(const struct world *w, const struct trial *t, unsigned n, struct ipk_segment *seg,
 	      void *handle, i64 timeout, struct answer *ret)
 {
+	const char *key = t->op && !t->key ? key_text(w, t->op) : t->key;
+
 	if (t->op)
-		return run_op(w, t, t->key ? t->key : key_text(w, t->op), n, seg, handle, timeout,
-			      ret);
+		return run_op(w, t, key, n, seg, handle, timeout, ret);
 	if (t->calls)
 		ret->r = t->calls->run(handle, 0, n);
 	else
