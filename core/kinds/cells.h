@@ -12,11 +12,11 @@
  *	free {s,0} --take--> {s+1,owner} --free, or found dead--> {s+1,0}
  *
  * seq counts acquisitions, so every acquisition makes a value that the cell never had: a sweeper
- *who was stopped with {s,x} in hand cannot free what x's successor in that slot has taken since.
- *The sum of all seq is the number of acquisitions ever.
+ * who was stopped with {s,x} in hand cannot free what x's successor in that slot has taken since.
+ * The sum of all seq is the number of acquisitions ever.
  *
  * LEFT BEHIND BY A DEATH. A cell that names the dead, or none: there is nothing in between. Any
- *number of others may free it.
+ * number of others may free it.
  */
 #ifndef IPK_KINDS_CELLS_H
 #define IPK_KINDS_CELLS_H

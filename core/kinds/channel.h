@@ -16,26 +16,26 @@
  * and received count values; a message's pos is what sent was when it went in.
  *
  * OFFERS are made on rendezvous channels only (cap 0), by who waits there to send (msg is the
- *value) or to receive (msg is 0 until there is one). The offers of one select, on whichever
- *channels, are linked by ring into a circle. All is decided under the segment's lock: who comes
- *with the other half of an offer that is WAITING sets it DONE and all others of the circle
- *WITHDRAWN, in the same transaction that makes his own case, and withdraws what he offers himself.
- *So two selects that could meet in several ways meet in one. Then the owner frees his offers, one
- *by one, each transaction leaving circle and list whole. With a DONE offer to receive he copies the
- *value in the transaction that frees it.
+ * value) or to receive (msg is 0 until there is one). The offers of one select, on whichever
+ * channels, are linked by ring into a circle. All is decided under the segment's lock: who comes
+ * with the other half of an offer that is WAITING sets it DONE and all others of the circle
+ * WITHDRAWN, in the same transaction that makes his own case, and withdraws what he offers himself.
+ * So two selects that could meet in several ways meet in one. Then the owner frees his offers, one
+ * by one, each transaction leaving circle and list whole. With a DONE offer to receive he copies
+ * the value in the transaction that frees it.
  *
- *	WAITING --its other half comes--> DONE       --owner--> freed
- *	        --another of the circle, or the owner does something else--> WITHDRAWN --owner-->
- *freed
+ *	WAITING --its other half comes--> DONE
+ *	        --another of the circle, or the owner does something else--> WITHDRAWN
+ *	DONE, WITHDRAWN --owner--> freed
  *
  * LEFT BEHIND BY A DEATH. Offers, which name the dead: nobody takes one of a dead owner, and
- *recovery frees them. A value in a DONE offer to receive goes back into the buffer, even of a
- *rendezvous channel, in its place by pos: it was sent and nobody has received it. All else is done
- *by whoever runs the next transaction, or has not happened.
+ * recovery frees them. A value in a DONE offer to receive goes back into the buffer, even of a
+ * rendezvous channel, in its place by pos: it was sent and nobody has received it. All else is done
+ * by whoever runs the next transaction, or has not happened.
  *
  * WAITING. Receivers sleep on items, senders on space, a select on those of all its cases. On a
- *buffered channel each value wakes one receiver and each value gone one sender; who was woken and
- *did something else passes it on. On a rendezvous channel all wake, since it is about one of them.
+ * buffered channel each value wakes one receiver and each value gone one sender; who was woken and
+ * did something else passes it on. On a rendezvous channel all wake, since it is about one of them.
  */
 #ifndef IPK_KINDS_CHANNEL_H
 #define IPK_KINDS_CHANNEL_H

@@ -5,8 +5,8 @@
  *	body  0    recursive                                constant
  *	      64   word | ev | depth
  *
- *	word = {seq:46 | CLAIM | LOST | DIED | FD | owner slot + 1:14}, changed by compare-exchange
- *only
+ *	word = {seq:46 | CLAIM | LOST | DIED | FD | owner slot + 1:14},
+ *	       changed by compare-exchange only
  *
  *	{s,0} --lock--> {s+1,me} --unlock--> {s+1,0}
  *	{s,x}, x dead --lock--> {s+1,DIED,me}    or by the sweep: {s,DIED,0}
@@ -15,11 +15,11 @@
  *	{s,DIED,me} --unlock--> {s,LOST,0} --reset--> {s,0}
  *
  * seq counts acquisitions, so whoever was stopped with an old word in hand changes nothing. DIED
- *stays until consistent or LOST: a second death cannot hide the first. depth belongs to the owner
- *alone, who sets it after having locked, so it needs no mending.
+ * stays until consistent or LOST: a second death cannot hide the first. depth belongs to the owner
+ * alone, who sets it after having locked, so it needs no mending.
  *
  * The word is also that of a lock's writer (rwlock.h). There CLAIM says of its owner that he has
- *not begun yet, so that his death leaves nothing to be told of.
+ * not begun yet, so that his death leaves nothing to be told of.
  */
 #ifndef IPK_KINDS_MUTEX_H
 #define IPK_KINDS_MUTEX_H

@@ -11,7 +11,7 @@
  *	{s,x}, x dead --begin--> {s+1,DIED,me}   or by the sweep: {s,DIED,0}
  *
  * seq counts how often it was begun, so whoever was stopped with an old word in hand changes
- *nothing. DIED stays until it is done: who begins is told.
+ * nothing. DIED stays until it is done: who begins is told.
  */
 #ifndef IPK_KINDS_ONCE_H
 #define IPK_KINDS_ONCE_H

@@ -7,8 +7,8 @@
  *	      128  place 0, place 1, ...                    64 bytes each: cell | depth
  *
  * word is a mutex's (mutex.h), the writer's. A place's cell names a reader (cells.h); depth belongs
- *to the reader alone, who sets it after having locked, so it needs no mending. Places from high on
- *have never been taken; high only rises, and before.
+ * to the reader alone, who sets it after having locked, so it needs no mending. Places from high on
+ * have never been taken; high only rises, and before.
  *
  *	read    high; cell --CAS--> me; look at word: free?     else cell --CAS--> free, and wait
  *	write   word --CAS--> {CLAIM,me}; look at all cells below high: free? word --CAS--> {me}
@@ -20,11 +20,11 @@
  * writer looks at them: it counts in the depth of the one it has.
  *
  * A CLAIM turns readers away, and is no more than that: when its owner dies, or gives up, nothing
- *has happened. Only without it has the owner been let in, and its death makes the lock suspect.
+ * has happened. Only without it has the owner been let in, and its death makes the lock suspect.
  *
  * WAITING. On ev_read readers who were turned away or found no place: all are woken by who frees
- *the word, one by who frees a place. On ev_write who wants the word: one is woken by who frees it.
- *On ev_drain whose CLAIM stands: woken by who frees a place.
+ * the word, one by who frees a place. On ev_write who wants the word: one is woken by who frees it.
+ * On ev_drain whose CLAIM stands: woken by who frees a place.
  */
 #ifndef IPK_KINDS_RWLOCK_H
 #define IPK_KINDS_RWLOCK_H

@@ -2,10 +2,9 @@
 /*
  * The bytes of a semaphore, and why no permit is lost or lent twice.
  *
- *	body  0    cap stride                               constant
+ *	body  0    cap stride               constant
  *	      64   ev | ev_many | hint | lock | pend
- *	      128  cell 0, cell 1, ...                      stride bytes apart: 64 up to 64 permits,
- *else 8
+ *	      128  cell 0, cell 1, ...      stride bytes apart: 64 up to 64 permits, else 8
  *
  * A cell is a permit (cells.h); P says that it is on its way to its owner, together with others.
  *
@@ -17,12 +16,12 @@
  *	pend = 0
  *
  * Only the holder of lock has cells with P. Who takes the lock from a dead holder settles them
- *before anything else: with pend set they go to the owner that it names, without they are freed.
- *Recovery after a death leaves cells with P to that, and takes the lock over if nobody else did.
+ * before anything else: with pend set they go to the owner that it names, without they are freed.
+ * Recovery after a death leaves cells with P to that, and takes the lock over if nobody else did.
  *
  * WAITING. Those who want one permit wait on ev; each permit given back wakes one of them. Those
- *who want several wait on ev_many, and all of them wake, since only they know whether there are
- *enough.
+ * who want several wait on ev_many, and all of them wake, since only they know whether there are
+ * enough.
  */
 #ifndef IPK_KINDS_SEMAPHORE_H
 #define IPK_KINDS_SEMAPHORE_H
@@ -118,8 +117,7 @@ static inline void ipk_sem_notify(struct ipk_semaphore_body *body, int n)
 	ipk_event_notify_fenced(&body->ev_many, INT32_MAX);
 }
 
-/* ---- semaphore_recover.c ------------------------------------------------------------------------
- */
+/* ---- semaphore_recover.c --------------------------------------------------------------------- */
 
 /* -EBADMSG when the body is none. */
 int ipk_sem_bind(struct ipk_obj *obj, struct ipk_sem_shape *ret);

@@ -2,47 +2,47 @@
 /*
  * The bytes of a stack, who may change each word, and what a death leaves in it.
  *
- *	body  0    cap stride size                     constant
- *	      64   lock                                lock word: all that follows is its owner's to
- *change 72   top                                 {leased:32, n:32} 80   turn pushed redelivered 104
- *items space                         event words 112  shut                                0, then 1
- *for ever; by anybody 116  suspect                             1: a dead owner's transaction may
- *wait in the journal 128  redo                                one change that was decided on, see
- *below 192  order[cap]                          u32: slot numbers
- *	      ...  slot 0, slot 1, ...                 cap times stride bytes, from a multiple of 64
- *on
+ *	body  0    cap stride size            constant
+ *	      64   lock                       lock word: all that follows is its owner's to change
+ *	      72   top                        {leased:32, n:32}
+ *	      80   turn pushed redelivered
+ *	      104  items space                event words
+ *	      112  shut                       0, then 1 for ever; by anybody
+ *	      116  suspect                    1: a dead owner's transaction may wait in the journal
+ *	      128  redo                       one change that was decided on, see below
+ *	      192  order[cap]                 u32: slot numbers
+ *	      ...  slot 0, slot 1, ...        cap times stride bytes, from a multiple of 64 on
  *
- *	slot  0    w                                   {turn:44, rdc:6, own:14}
- *	      8    the element, or                     fixed size
- *	      8    buf len bytes[40]                   variable size, see slot_value.h; stride 64
+ *	slot  0    w                          {turn:44, rdc:6, own:14}
+ *	      8    the element, or            fixed size
+ *	      8    buf len bytes[40]          variable size, see slot_value.h; stride 64
  *
  *	order[0, n)               the items, bottom first
  *	order[n, cap - leased)    free slots; the next push takes the first of them
- *	order[cap - leased, cap)  means nothing: as many slots have w.own, which says who leased
- *them
+ *	order[cap - leased, cap)  means nothing: as many slots have w.own,
+ *	                          which says who leased them
  *
  * w is drawn anew, with the next turn, by each push, lease and giving back, so it never returns to
- *a value it had (a slot would have to be used 2^44 times while somebody sleeps over one word of
- *it). own is the participant's slot + 1; who has one there is not on the stack, whatever order
- *says.
+ * a value it had (a slot would have to be used 2^44 times while somebody sleeps over one word of
+ * it). own is the participant's slot + 1; who has one there is not on the stack, whatever order
+ * says.
  *
  * PUSH fills the slot order[n], stores its w, and then top with n + 1: COMMIT. POP copies and
- *stores top with n - 1: COMMIT. What is done before such a store concerns a free slot alone, so
- *whoever dies before it has done nothing, and nothing is to be mended.
+ * stores top with n - 1: COMMIT. What is done before such a store concerns a free slot alone, so
+ * whoever dies before it has done nothing, and nothing is to be mended.
  *
  * LEASE, ACK AND NACK change several words. They are written down in redo first; redo.todo = 1 is
- *COMMIT; then they are stored, and todo becomes 0. Whoever takes the lock from the dead stores them
- *again.
+ * COMMIT; then they are stored, and todo becomes 0. Whoever takes the lock from the dead stores
+ * them again.
  *
- *	lease   order[n-1] = the last free slot      w = {turn, rdc, me}        top = {leased+1,
- *n-1} ack     order[cap-leased] = s, free now      w = {turn, rdc, 0}         top = {leased-1, n}
+ *	lease   order[n-1] = the last free slot    w = {turn, rdc, me}      top = {leased+1, n-1}
+ *	ack     order[cap-leased] = s, free now    w = {turn, rdc, 0}       top = {leased-1, n}
  *	nack    order[cap-leased] = order[n]
- *	        order[n] = s                         w = {turn, rdc+1, 0}       top = {leased-1,
- *n+1}
+ *	        order[n] = s                       w = {turn, rdc+1, 0}     top = {leased-1, n+1}
  *
  * in an order in which an item is on the stack, or leased, or both (then it counts as leased), and
- *never neither: w first, but for nack, where it is last; order of a lease after top, of others
- *before it.
+ * never neither: w first, but for nack, where it is last; order of a lease after top, of others
+ * before it.
  *
  * BUFFERS are changed by transactions of the segment, within the lock. A dead owner's may have been
  * committed and not stored: suspect says so until a transaction has been run.
@@ -53,14 +53,14 @@
  *	fence (acquire); top: i < n still; order[i] == s; w the same
  *
  * Then the copy is of the item w, which was at position i. For if a byte of a later value was
- *copied, the fence makes us see all that its pusher saw before it began to fill the slot (its fence
- *comes first): there the slot was free, order[i] was another slot or n <= i; and of what came after
- *that we cannot have seen any without the new w, which is stored before it.
+ * copied, the fence makes us see all that its pusher saw before it began to fill the slot (its
+ * fence comes first): there the slot was free, order[i] was another slot or n <= i; and of what
+ * came after that we cannot have seen any without the new w, which is stored before it.
  *
  * WAITING. Whoever changes something looks at the event word before it gives the lock back, and
- *wakes after that. A waiter sets W first and then tries with the lock: if its turn came before the
- *change, the lock brings W along; if after, it sees the change. No fence is needed. The death of a
- *waker between change and wake is itself a wake (core/segment/wait.c).
+ * wakes after that. A waiter sets W first and then tries with the lock: if its turn came before the
+ * change, the lock brings W along; if after, it sees the change. No fence is needed. The death of a
+ * waker between change and wake is itself a wake (core/segment/wait.c).
  *
  * LEFT BEHIND BY A DEATH, after
  *	the lock        nothing, but that the next one learns of it

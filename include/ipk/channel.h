@@ -8,28 +8,28 @@
  *	ipk_channel_select()   one of several sends and receives, on several channels, whichever can
  *
  * Any number of senders and receivers. Values come out in the order in which they went in; those of
- *one sender in the order in which it sent them. Each is received by one receiver, once. A select
- *does one of its cases and no other, also where two selects meet; of several that can proceed it
- *takes one by chance.
+ * one sender in the order in which it sent them. Each is received by one receiver, once. A select
+ * does one of its cases and no other, also where two selects meet; of several that can proceed it
+ * takes one by chance.
  *
  * CLOSE. Nothing can be sent any more; who waits to send is told -EPIPE. What is in the buffer is
  * received, and then the end: -EPIPE. A case of a select on a channel that has ended can proceed,
- *with that answer: so a channel that is only ever closed tells all who select on it to stop.
+ * with that answer: so a channel that is only ever closed tells all who select on it to stop.
  *
  * WHICH MAY RUN BESIDE WHICH. Everything, from any thread of any process.
  *
  * LEFT BEHIND BY A DEATH. Each step is one transaction of the segment. A value is in the buffer or
- *it is not; what a dead process had offered and nobody had taken is withdrawn, all cases of its
- *select at once. A receiver who dies has received what he had taken, unless he was asleep and it
- *had been handed to him: that is then received by another. A value is never delivered twice, so,
- *other than with a queue's lease, what a receiver had when it died is gone with it.
+ * it is not; what a dead process had offered and nobody had taken is withdrawn, all cases of its
+ * select at once. A receiver who dies has received what he had taken, unless he was asleep and it
+ * had been handed to him: that is then received by another. A value is never delivered twice, so,
+ * other than with a queue's lease, what a receiver had when it died is gone with it.
  *
  * Values are blocks of the segment, taken and freed as they come and go: a channel takes the memory
- *of what is in it, whatever its cap, and send may say -ENOSPC.
+ * of what is in it, whatever its cap, and send may say -ENOSPC.
  *
  * The semantics are those of Hoare (CACM 21(8), 1978), with output guards and buffers as in occam's
- *and Go's descendants of it. Two selects meet under one lock (the segment's), so that no protocol
- *for committing both is needed; nothing is taken from any implementation.
+ * and Go's descendants of it. Two selects meet under one lock (the segment's), so that no protocol
+ * for committing both is needed; nothing is taken from any implementation.
  */
 #ifndef IPK_CHANNEL_H
 #define IPK_CHANNEL_H

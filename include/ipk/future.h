@@ -7,25 +7,25 @@
  *	set, failed, broken --reset--> pending
  *
  * Anybody may set a future that nobody has claimed. Who claims it has the right to set it to
- *himself, and owes it: when he dies without having done so, the future is broken, and who waits for
- *it is told at once instead of waiting for ever.
+ * himself, and owes it: when he dies without having done so, the future is broken, and who waits
+ * for it is told at once instead of waiting for ever.
  *
  * CONTINUATIONS. A process that does not want to wait leaves a text with ipk_future_then(): the
- *name of what is to be done, or a command. When the future is completed, in whichever way, any
- *process takes the texts one by one with ipk_future_next(), does what they say, and drops them with
- * ipk_future_done(). What a worker has taken and not dropped when it dies is given to another,
- *marked. So each is done at least once, in the order in which they were left, each in the hands of
- *one worker at a time.
+ * name of what is to be done, or a command. When the future is completed, in whichever way, any
+ * process takes the texts one by one with ipk_future_next(), does what they say, and drops them
+ * with ipk_future_done(). What a worker has taken and not dropped when it dies is given to another,
+ * marked. So each is done at least once, in the order in which they were left, each in the hands of
+ * one worker at a time.
  *
  * WHICH MAY RUN BESIDE WHICH. Everything, from any thread of any process. Reading takes no lock.
  *
  * LEFT BEHIND BY A DEATH. Each change is one transaction of the segment: it has happened or it has
- *not. A claim goes with its process, or, with ipk_future_hold(), with the last copy of a
- *descriptor. (A thread that ends in order leaves its claim to its process.) A stopped claimant is
- *not dead.
+ * not. A claim goes with its process, or, with ipk_future_hold(), with the last copy of a
+ * descriptor. (A thread that ends in order leaves its claim to its process.) A stopped claimant is
+ * not dead.
  *
  * The states are those of promises since Friedman and Wise (1976) and Liskov and Shrira (PLDI'88);
- *the broken promise is that of C++11. Nothing is taken from any implementation.
+ * the broken promise is that of C++11. Nothing is taken from any implementation.
  */
 #ifndef IPK_FUTURE_H
 #define IPK_FUTURE_H
@@ -144,7 +144,8 @@ struct ipk_future_next {
  */
 int ipk_future_next(struct ipk_future *future, struct ipk_future_next *ret_next, int64_t deadline);
 
-/* Drops what was taken. -ENOENT it was taken from the caller, or done already. Frees next's text.
+/*
+ * Drops what was taken. -ENOENT it was taken from the caller, or done already. Frees next's text.
  */
 int ipk_future_done(struct ipk_future *future, struct ipk_future_next *next);
 /* Gives it back instead: the next worker gets it. Likewise. */

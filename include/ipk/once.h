@@ -10,11 +10,11 @@
  * WHICH MAY RUN BESIDE WHICH. Everything, from any thread of any process.
  *
  * LEFT BEHIND BY A DEATH. Who does it is recorded by the compare-exchange that makes it his, and
- *taken out by the one that says that it is done. Killed before the first, he has not begun; killed
- *between the two, the next who asks is to do it, at once if somebody waits, and hears that it was
- *begun before; killed after the second, it is done. A stopped one is waited for. A thread that ends
- *in order while it is at it leaves it to its process, whose end is then the death. A descriptor
- *(hold) that is closed before the end counts as a death.
+ * taken out by the one that says that it is done. Killed before the first, he has not begun; killed
+ * between the two, the next who asks is to do it, at once if somebody waits, and hears that it was
+ * begun before; killed after the second, it is done. A stopped one is waited for. A thread that
+ * ends in order while it is at it leaves it to its process, whose end is then the death. A
+ * descriptor (hold) that is closed before the end counts as a death.
  */
 #ifndef IPK_ONCE_H
 #define IPK_ONCE_H
@@ -64,7 +64,8 @@ int ipk_once_run(struct ipk_once *once, int (*fn)(void *arg, bool again), void *
 
 /* Is it done? All that was done before is then seen. */
 bool ipk_once_is_done(struct ipk_once *once);
-/* Waits until it is done, and does nothing for it. 0, -EAGAIN, and errors as begin; IPK_READ does.
+/*
+ * Waits until it is done, and does nothing for it. 0, -EAGAIN, and errors as begin; IPK_READ does.
  */
 int ipk_once_wait(struct ipk_once *once, int64_t deadline);
 

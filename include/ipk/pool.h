@@ -9,17 +9,17 @@
  *	object 0        1        2        3          side by side, as an array of the element type
  *
  * An object is acquired, written and read in place through its pointer, and released, by index or
- *by pointer. Its contents are what the last owner left, and zeros at first. To pass one to another
+ * by pointer. Its contents are what the last owner left, and zeros at first. To pass one to another
  * process: give it to nobody, send its index, and claim it there.
  *
  * WHICH MAY RUN BESIDE WHICH. Everything, from any thread of any process. What is inside an object
- *is its owner's affair: who looks from outside may see a value half written.
+ * is its owner's affair: who looks from outside may see a value half written.
  *
  * LEFT BEHIND BY A DEATH. An object is acquired and its owner recorded by one compare-exchange, and
- *given back by another: a thread killed anywhere has it or has it not. What the dead had is free
- *again, at once where somebody waits, else when somebody finds no other. What nobody owns stays
- *taken. The stopped keep what they have. A thread that merely ends leaves its objects to its
- *process.
+ * given back by another: a thread killed anywhere has it or has it not. What the dead had is free
+ * again, at once where somebody waits, else when somebody finds no other. What nobody owns stays
+ * taken. The stopped keep what they have. A thread that merely ends leaves its objects to its
+ * process.
  */
 #ifndef IPK_POOL_H
 #define IPK_POOL_H

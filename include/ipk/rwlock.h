@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Reader-writer lock: held by many readers or by one writer; says by whom, and tells the next
- *writer when one died.
+ * writer when one died.
  *
  *	          +------------------+
  *	writer    | nobody, or one   |   4711
@@ -19,23 +19,23 @@
  * WHICH MAY RUN BESIDE WHICH. Everything, from any thread of any process.
  *
  * FAIRNESS. A writer who waits turns readers away, and waits only for those who are in: readers do
- *not starve writers. Who comes next after a writer is decided by who is faster, so writers that
- *follow each other without a pause may make readers wait long. A thread that reads may lock for
- *reading again even while a writer waits.
+ * not starve writers. Who comes next after a writer is decided by who is faster, so writers that
+ * follow each other without a pause may make readers wait long. A thread that reads may lock for
+ * reading again even while a writer waits.
  *
  * LEFT BEHIND BY A DEATH. A reader's place, and the writer's, are taken and given back by one
  * compare-exchange each. The place of a dead reader is freed at once if somebody waits for it, else
- *by who comes next; it has changed nothing, so nobody is told. A writer who died before he was let
- *in has changed nothing either. One who died after it leaves the lock suspect: the next writer has
- *it with -EOWNERDEAD, readers are refused with the same until he says consistent, since they could
- *not mend what it protects. A descriptor is let go in order when its last copy is closed, whoever
- *of those that inherited it was killed: as flock(1) has it. The stopped keep what they have. A
- *thread that ends in order and still holds it leaves it locked in the name of its process, whose
- *end is then the owner's death.
+ * by who comes next; it has changed nothing, so nobody is told. A writer who died before he was let
+ * in has changed nothing either. One who died after it leaves the lock suspect: the next writer has
+ * it with -EOWNERDEAD, readers are refused with the same until he says consistent, since they could
+ * not mend what it protects. A descriptor is let go in order when its last copy is closed, whoever
+ * of those that inherited it was killed: as flock(1) has it. The stopped keep what they have. A
+ * thread that ends in order and still holds it leaves it locked in the name of its process, whose
+ * end is then the owner's death.
  *
  * Readers announce themselves in places of their own and then look for a writer, a writer announces
  * himself and then looks at all places: after Hsieh and Weihl, Scalable Reader-Writer Locks for
- *Parallel Systems (IPPS 1992), with owners in the places instead of marks.
+ * Parallel Systems (IPPS 1992), with owners in the places instead of marks.
  */
 #ifndef IPK_RWLOCK_H
 #define IPK_RWLOCK_H

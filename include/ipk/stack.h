@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Stack: bounded, last in first out, any number of producers and consumers, elements of a fixed or
- *a variable size, leases, and a shutdown after which nothing that was accepted is lost.
+ * a variable size, leases, and a shutdown after which nothing that was accepted is lost.
  *
  *	position   0       1       2       3
  *	       +-------+-------+-------+-------+
@@ -9,31 +9,32 @@
  *	       +-------+-------+-------+-------+
  *
  * An item's POSITION is the number of items below it: 0 at the bottom. It stays the same while the
- *item is on the stack. An item that is leased is not on the stack; it counts as used, and comes
- *back on top.
+ * item is on the stack. An item that is leased is not on the stack; it counts as used, and comes
+ * back on top.
  *
  * WHICH MAY RUN BESIDE WHICH: everything, from any thread of any process, on one handle or on many.
  * One at a time changes the stack, for some nanoseconds; a long value is copied in that time. peek
- *waits for nobody. A process that was stopped in that instant holds up the others: those that do
- *not want to wait give up after a second (-EAGAIN), others at their deadline.
+ * waits for nobody. A process that was stopped in that instant holds up the others: those that do
+ * not want to wait give up after a second (-EAGAIN), others at their deadline.
  *
  * DELIVERY. A push is acknowledged when its item became visible. pop copies the newest item, and
- *takes it off the stack in the same step; whoever must not lose one takes a lease, and acknowledges
- *it when the work is done. An item that was leased and not acknowledged when its consumer died, or
- *that was given back, comes back on top, with the number of times that this has happened
- *(redelivered: exact up to 32, then some number from 32 to 63). What one dead process had leased
- *comes back in the order that it had on the stack. Leases end with their process, never by time.
+ * takes it off the stack in the same step; whoever must not lose one takes a lease, and
+ * acknowledges it when the work is done. An item that was leased and not acknowledged when its
+ * consumer died, or that was given back, comes back on top, with the number of times that this has
+ * happened (redelivered: exact up to 32, then some number from 32 to 63). What one dead process had
+ * leased comes back in the order that it had on the stack. Leases end with their process, never by
+ * time.
  *
  * LEFT BEHIND BY A DEATH
- *	push    the item or nothing; who waits notices the death and looks
- *	pop     the item on the stack, or gone as if pop had returned
- *	lease   the item, back on top and marked
- *	shutdown, ack, nack    done, or as if it had not begun
+ *	push                    the item or nothing; who waits notices the death and looks
+ *	pop                     the item on the stack, or gone as if pop had returned
+ *	lease                   the item, back on top and marked
+ *	shutdown, ack, nack     done, or as if it had not begun
  * Whoever comes next finishes what a dead process had begun; the sweep finds the rest.
  *
  * There is no ABA: a lock, which the dead lose, orders all changes. R. Treiber's lock-free stack
- *(IBM RJ 5118, 1986) was considered: it cannot say who has taken an item and not yet acknowledged
- *it. The layout and the reasons are in core/kinds/stack.h.
+ * (IBM RJ 5118, 1986) was considered: it cannot say who has taken an item and not yet acknowledged
+ * it. The layout and the reasons are in core/kinds/stack.h.
  */
 #ifndef IPK_STACK_H
 #define IPK_STACK_H
