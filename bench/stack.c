@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The stack beside an unprotected lock-free one (R. Treiber's, with a counter in its head against
- *ABA, in shared memory as well), in the same run: what does it cost that any process may be killed
- *at any instruction, and that an item knows who has it? Ratios count, nanoseconds are the machine's
- *own.
+ * ABA, in shared memory as well), in the same run: what does it cost that any process may be killed
+ * at any instruction, and that an item knows who has it? Ratios count, nanoseconds are the
+ * machine's own.
  *
  *	bench_stack [THOUSANDS of items a round]
  */
@@ -25,8 +25,7 @@
 
 static uint64_t items = 100000;
 
-/* ---- the peer ----------------------------------------------------------------------------------
- */
+/* ---- the peer -------------------------------------------------------------------------------- */
 
 /* {count:32, node + 1:32}; a node is on the stack or on the list of free ones. */
 struct treiber {
@@ -90,8 +89,7 @@ static __attribute__((noinline)) int treiber_pop(void *at, uint64_t *ret_val)
 	return 0;
 }
 
-/* ---- what is compared ---------------------------------------------------------------------------
- */
+/* ---- what is compared ------------------------------------------------------------------------ */
 
 static int ipk_push(void *at, uint64_t val)
 {

@@ -5,7 +5,7 @@
  * draws a plot.
  *
  *	bench_peers [-r ROUNDS] [-k KILLS] [-c CPU,CPU] [-l NS] [-f] [-p NAME] [-o DATA]
- *[SECTION...]
+ *	            [SECTION...]
  *
  * Sections: rates latency waiting kills growth. -l: one way of the raw line above which a round is
  * put off. -f: SCHED_FIFO where each process has a processor. -p: only peers with NAME in theirs.
@@ -25,8 +25,7 @@
 static unsigned kills = 50;
 static double slow = 80;
 
-/* ---- what the peers use ------------------------------------------------------------------------
- */
+/* ---- what the peers use ---------------------------------------------------------------------- */
 
 /* Each piece begins with its size, in a page of its own. */
 #define FRONT 4096
@@ -78,8 +77,7 @@ const char *peer_directory(void)
 	return directory;
 }
 
-/* ---- sections ----------------------------------------------------------------------------------
- */
+/* ---- sections -------------------------------------------------------------------------------- */
 
 static struct contest c;
 

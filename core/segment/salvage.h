@@ -2,14 +2,14 @@
 /*
  * A private copy of a whole segment that is made right: what repair works on. Nobody else sees it,
  * nothing in it is believed before it was checked, and the segment itself stays as it is until
- *undo.c has saved what is going to change.
+ * undo.c has saved what is going to change.
  *
  * Who owns which memory is found out anew: the segment's own pages first, then each object's
- *header, then what its kind claims. From these claims salvage_pages.c makes the page table, the
- *free lists and the totals, so lost blocks, broken lists, wrong sums and a torn page table are
- *mended by one thing. What the page table says counts as long as it makes sense from end to end
- *(whole): then a claim to what it does not hold in use is refused. Where it is torn, claims decide,
- *and its entries help only where they fit a claim.
+ * header, then what its kind claims. From these claims salvage_pages.c makes the page table, the
+ * free lists and the totals, so lost blocks, broken lists, wrong sums and a torn page table are
+ * mended by one thing. What the page table says counts as long as it makes sense from end to end
+ * (whole): then a claim to what it does not hold in use is refused. Where it is torn, claims
+ * decide, and its entries help only where they fit a claim.
  *
  *	salvage.c	the copy: journal, header, size; claims
  *	salvage_reg.c	the list of participants
@@ -45,13 +45,13 @@ struct ipk_salvage {
 	u64 size, npages;
 	u64 file_size; /* of the segment's file */
 	struct ipk_header *h;
-	struct ipk_page
-		*table; /* in the copy: where it belongs by the size, whatever the header says */
+	/* In the copy: where it belongs by the size, whatever the header says. */
+	struct ipk_page *table;
 	struct ipk_salvage_page *page;
-	bool whole;     /* the page table makes sense */
-	bool strangers; /* what objects of unknown kinds own cannot be told: all that is in use
-			   stays */
-	/* each thing that was done, in words */
+	bool whole; /* the page table makes sense */
+	/* What objects of unknown kinds own cannot be told: all that is in use stays. */
+	bool strangers;
+	/* Each thing that was done, in words */
 	void (*did)(void *arg, const char *where, const char *what);
 	void *arg;
 };
@@ -67,8 +67,7 @@ void ipk_salvage_free(struct ipk_salvage *s);
 void ipk_salvage_did(const struct ipk_salvage *s, const char *where, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/* ---- claims ------------------------------------------------------------------------------------
- */
+/* ---- claims ---------------------------------------------------------------------------------- */
 
 /* Forgets all claims but those of the header, the first participants and the page table. */
 void ipk_salvage_begin(struct ipk_salvage *s, bool whole);
@@ -94,10 +93,10 @@ static inline void *ipk_salvage_at(const struct ipk_salvage *s, u64 off, u64 len
 	return s->base + off;
 }
 
-/* ---- what is mended ----------------------------------------------------------------------------
- */
+/* ---- what is mended -------------------------------------------------------------------------- */
 
-/* salvage_reg.c: before the objects, and what only then can be: new pages for those that are gone.
+/*
+ * salvage_reg.c: before the objects, and what only then can be: new pages for those that are gone.
  */
 void ipk_salvage_registry(struct ipk_salvage *s);
 void ipk_salvage_registry_end(struct ipk_salvage *s);

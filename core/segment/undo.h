@@ -8,10 +8,12 @@
  *
  *	killed before the file has its name	nothing has happened
  *	while the pieces are written		APPLYING: each byte is the old or the new one, and
- *both are saved: whoever comes next puts the old ones back
- *	after that				APPLIED: can be taken back as long as the new bytes
- *stand while they are put back			GOING_BACK: as APPLYING after that
- *the file is gone
+ *						both are saved: whoever comes next puts the
+ *						old ones back
+ *	after that				APPLIED: can be taken back as long as the new
+ *						bytes stand
+ *	while they are put back			GOING_BACK: as APPLYING
+ *	after that				the file is gone
  */
 #ifndef IPK_UNDO_H
 #define IPK_UNDO_H
@@ -57,7 +59,8 @@ static inline struct ipk_undo_header *ipk_undo_header(const struct ipk_undo *u)
 int ipk_undo_collect(int fd, const struct ipk_salvage *s, struct ipk_undo *ret);
 void ipk_undo_free(struct ipk_undo *u);
 
-/* Writes it to a file that has its name when it is complete and on the medium; replaces an older.
+/*
+ * Writes it to a file that has its name when it is complete and on the medium; replaces an older.
  */
 int ipk_undo_save(const struct ipk_undo *u, const char *path, struct ipk_error *err);
 /* -ENOENT none; -EBADMSG cut short or damaged; -EPERM somebody else's. */
