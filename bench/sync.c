@@ -268,7 +268,7 @@ static int ascending(const void *a, const void *b)
 
 static void print_ratio(const double *val, const double *base, int rounds)
 {
-	double ratio[ROUNDS_MAX];
+	double ratio[ROUNDS_MAX] = {0};
 
 	for (int i = 0; i < rounds; i++)
 		ratio[i] = val[i] / base[i];

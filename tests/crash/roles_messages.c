@@ -218,7 +218,7 @@ static void read_record(unsigned number, bool first, uint64_t pos, uint64_t id)
 	if (ledger->record_at[id] && ledger->record_at[id] != pos + 1)
 		soak_violation("a record is in the log twice");
 	ledger->record_at[id] = pos + 1;
-	__atomic_fetch_or(&ledger->stream.got[id], 1 << number, __ATOMIC_SEQ_CST);
+	__atomic_fetch_or(&ledger->stream.got[id], (uint8_t)(1u << number), __ATOMIC_SEQ_CST);
 	at->seen = pos + 1;
 }
 
