@@ -13,27 +13,24 @@
 
 struct ipk_lazy_body *ipk_lazy_body(struct ipk_obj *obj)
 {
-	u64 len, room;
-	struct ipk_lazy_body *b = ipk_body(obj, sizeof(*b), &room);
-
-	len = b ? ipk_ld(&b->text_len, relaxed) : 0;
-	return len <= IPK_LAZY_TEXT_MAX && len <= room - sizeof(*b) ? b : NULL;
+	return ipk_body(obj, sizeof(struct ipk_lazy_body), NULL);
 }
 
 static int read_constants(struct ipk_lazy *l)
 {
-	u64 thunk = ipk_ld(&l->b->thunk, relaxed);
+	u64 thunk = ipk_ld(&l->b->thunk, relaxed), len = ipk_ld(&l->b->text_len, relaxed);
 
 	l->size = ipk_ld(&l->b->size, relaxed);
-	l->text_len = ipk_ld(&l->b->text_len, relaxed);
-	if (thunk > IPK_LAZY_EXPR || l->text_len > IPK_LAZY_TEXT_MAX)
+	l->text_len = len;
+	if (thunk > IPK_LAZY_EXPR || len > IPK_LAZY_TEXT_MAX ||
+	    !ipk_body(&l->obj, sizeof(*l->b) + len, NULL))
 		return -EBADMSG;
 	l->thunk = (enum ipk_lazy_thunk)thunk;
-	l->text = malloc(l->text_len + 1);
+	l->text = malloc(len + 1);
 	if (!l->text)
 		return -ENOMEM;
-	ipk_copy_out(l->text, l->b->text, l->text_len);
-	l->text[l->text_len] = '\0';
+	ipk_copy_out(l->text, l->b->text, len);
+	l->text[len] = '\0';
 	return 0;
 }
 

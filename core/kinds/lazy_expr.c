@@ -184,8 +184,8 @@ static int compute(struct thunk *t, const struct ipk_lazy *l, struct ipk_type **
 	return r;
 }
 
-int ipk_lazy_compute(struct ipk_lazy *l, unsigned depth, struct ipk_buf *out, bool *ret_early,
-		     struct ipk_error *err)
+int ipk_lazy_compute(struct ipk_lazy *l, struct ipk_lzy_nest *nest, struct ipk_buf *out,
+		     bool *ret_early, struct ipk_error *err)
 {
 	struct thunk *t = calloc(1, sizeof(*t));
 	struct ipk_type *elem = NULL;
@@ -193,7 +193,7 @@ int ipk_lazy_compute(struct ipk_lazy *l, unsigned depth, struct ipk_buf *out, bo
 
 	err->text[0] = '\0';
 	if (!r) {
-		t->names.depth = depth;
+		t->names.nest = nest;
 		r = compute(t, l, &elem, out, err);
 	}
 	if (r < 0 && t && t->names.missing)
@@ -210,8 +210,9 @@ int ipk_lazy_compute(struct ipk_lazy *l, unsigned depth, struct ipk_buf *out, bo
 int ipk_lazy_evaluate(void *arg, struct ipk_buf *out)
 {
 	struct ipk_lazy_call *c = arg;
+	struct ipk_lzy_nest nest = {0};
 	bool early;
-	int r = ipk_lazy_compute(c->l, 0, out, &early, &c->err);
+	int r = ipk_lazy_compute(c->l, &nest, out, &early, &c->err);
 
 	if (r < 0) {
 		out->len = 0;

@@ -32,12 +32,17 @@ struct ipk_lzy_name {
 	bool loaded;
 };
 
+/* Of one force: how deep in others' expressions it is, and how many it has computed for itself. */
+struct ipk_lzy_nest {
+	unsigned depth, aside;
+};
+
 struct ipk_lzy_names {
 	struct ipk_segment *seg;
 	struct ipk_view *view;
-	unsigned depth; /* how many computations this one is nested in */
-	bool missing;   /* out: an object that does not exist was named */
-	bool early;     /* out: of what was named something is not there yet */
+	struct ipk_lzy_nest *nest;
+	bool missing; /* out: an object that does not exist was named */
+	bool early;   /* out: of what was named something is not there yet */
 	u32 n;
 	struct ipk_lzy_name v[IPK_LZY_NAMES];
 };
@@ -52,11 +57,8 @@ int ipk_lzy_find(void *arg, const char *text, size_t len, u32 *ret_id,
 		 const struct ipk_type **ret_type, struct ipk_error *err);
 int ipk_lzy_load(void *arg, u32 id, const void **ret_val, size_t *ret_len, struct ipk_error *err);
 
-/*
- * Computes l, whose expression is nested in depth others. Below 0: *ret_early says whether it may
- * be otherwise without a reset.
- */
-int ipk_lazy_compute(struct ipk_lazy *l, unsigned depth, struct ipk_buf *out, bool *ret_early,
-		     struct ipk_error *err);
+/* Computes l. Below 0: *ret_early says whether it may be otherwise without a reset. */
+int ipk_lazy_compute(struct ipk_lazy *l, struct ipk_lzy_nest *nest, struct ipk_buf *out,
+		     bool *ret_early, struct ipk_error *err);
 
 #endif

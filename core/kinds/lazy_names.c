@@ -6,6 +6,7 @@
 #include "kinds/lazy_expr.h"
 
 #define DEPTH_MAX 16u
+#define ASIDE_MAX 256u
 
 int ipk_lzy_names_open(struct ipk_lzy_names *names, struct ipk_segment *seg, struct ipk_error *err)
 {
@@ -172,7 +173,7 @@ static int read_now(struct ipk_lzy_name *n)
 
 struct nested {
 	struct ipk_lazy *l;
-	unsigned depth;
+	struct ipk_lzy_nest *nest;
 	bool early;
 	struct ipk_error *err;
 };
@@ -180,7 +181,7 @@ struct nested {
 static int compute_nested(void *arg, struct ipk_buf *out)
 {
 	struct nested *d = arg;
-	int r = ipk_lazy_compute(d->l, d->depth, out, &d->early, d->err);
+	int r = ipk_lazy_compute(d->l, d->nest, out, &d->early, d->err);
 
 	if (r < 0 && !d->early)
 		ipk_buf_str(out, d->err->text);
@@ -197,15 +198,20 @@ static int failure_of(struct ipk_lazy *l, const char *name, struct ipk_error *er
 	return ipk_error_set(err, -EREMOTEIO, "\"%s\" failed: %.*s", name, (int)len, text);
 }
 
+/* Without keeping it. A circle of what others compute would have no end, nor would much of it. */
+static int take_aside(struct ipk_lzy_name *n, struct nested *d)
+{
+	if (d->nest->aside++ == ASIDE_MAX)
+		return ipk_error_set(d->err, -ELOOP, "others compute too much of what it wants");
+	return ipk_lazy_compute(d->l, d->nest, &n->value, &d->early, d->err);
+}
+
 /* The value that another one's expression gives, kept there, unless somebody else is at that. */
 static int take_nested(struct ipk_lzy_name *n, struct nested *d)
 {
 	size_t len = 0;
 	int r;
 
-	if (d->depth > DEPTH_MAX)
-		return ipk_error_set(d->err, -ELOOP, "more than %u lazy values want each other",
-				     DEPTH_MAX);
 	/* Never waits: who computes that one may be waiting for what we compute. */
 	r = ipk_lazy_force(d->l, compute_nested, d, NULL, 0, &len, IPK_NOWAIT);
 	while (r == -EMSGSIZE) {
@@ -220,20 +226,27 @@ static int take_nested(struct ipk_lzy_name *n, struct nested *d)
 	else if (r == -EREMOTEIO)
 		r = failure_of(d->l, n->text, d->err);
 	else if (r == -EAGAIN && !d->early)
-		r = ipk_lazy_compute(d->l, d->depth, &n->value, &d->early, d->err);
+		r = take_aside(n, d);
 	return r;
 }
 
 /* What a lazy value gives that is not there yet: computed now, where the library can do that. */
 static int load_lazy(struct ipk_lzy_names *names, struct ipk_lzy_name *n, struct ipk_error *err)
 {
-	struct nested d = {.depth = names->depth + 1, .err = err};
-	int r = ipk_lazy_open(names->seg, n->text, n->o.type, &d.l, err);
+	struct nested d = {.nest = names->nest, .err = err};
+	int r;
+
+	if (d.nest->depth == DEPTH_MAX)
+		return ipk_error_set(err, -ELOOP, "more than %u lazy values want each other",
+				     DEPTH_MAX);
+	r = ipk_lazy_open(names->seg, n->text, n->o.type, &d.l, err);
 
 	if (r < 0)
 		return r;
 	if (d.l->thunk == IPK_LAZY_EXPR) {
+		d.nest->depth++;
 		r = take_nested(n, &d);
+		d.nest->depth--;
 		n->loaded = !r;
 		names->early |= d.early;
 	}

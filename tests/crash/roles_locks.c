@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Roles of the soak: who may be at it alone, or has an object to himself. */
+#include "ipk/lazy.h"
 #include "ipk/mutex.h"
 #include "ipk/once.h"
 #include "ipk/pool.h"
@@ -236,9 +237,65 @@ static void pool_remove(struct ipk_segment *seg)
 	ipk_object_remove(seg, "l", NULL);
 }
 
+/* ---- lazy: what was computed since the last reset, and nobody waits in vain ------------------- */
+
+static int lazy_create(struct ipk_segment *seg)
+{
+	return ipk_lazy_create(seg, "lazy", "u64", IPK_LAZY_CALLER, NULL, NULL);
+}
+
+static int next_number(void *arg, struct ipk_buf *out)
+{
+	uint64_t id = __atomic_add_fetch(&ledger->computed, 1, __ATOMIC_SEQ_CST);
+
+	(void)arg;
+	return ipk_buf_add(out, &id, sizeof(id));
+}
+
+static void forcer(unsigned number)
+{
+	uint64_t least = 0;
+	struct ipk_lazy *l;
+
+	if (ipk_lazy_open(soak_attach(), "lazy", NULL, &l, NULL) != 0) {
+		soak_violation("the lazy value cannot be opened");
+		_exit(1);
+	}
+	for (uint64_t turn = number; !soak_stop(); turn++) {
+		uint64_t id = 0;
+
+		if (turn % 8 == 0) {
+			least = __atomic_load_n(&ledger->computed, __ATOMIC_SEQ_CST);
+			if (!soak_answered("reset", ipk_lazy_reset(l)))
+				continue;
+		}
+		if (!soak_answered("force", ipk_lazy_force(l, next_number, NULL, &id, sizeof(id),
+							   NULL, SOAK_WAIT)))
+			continue;
+		if (id < least || id > ledger->computed)
+			soak_violation("a lazy value is %llu after %llu", (unsigned long long)id,
+				       (unsigned long long)least);
+		least = id;
+		__atomic_add_fetch(&ledger->forced, 1, __ATOMIC_RELAXED);
+	}
+}
+
+static bool lazy_check(char *text, size_t size)
+{
+	snprintf(text, size, "%llu computed, %llu times forced",
+		 (unsigned long long)ledger->computed, (unsigned long long)ledger->forced);
+	return ledger->computed > 0 && ledger->forced > ledger->computed;
+}
+
+static void lazy_remove(struct ipk_segment *seg)
+{
+	ipk_object_remove(seg, "lazy", NULL);
+}
+
 const struct role lock_roles[] = {
 	{"locker", 3, locks_create, locker, locks_check, locks_remove},
 	{"doer", 2, once_create, doer, once_check, once_remove},
 	{"borrower", 3, pool_create, borrower, pool_check, pool_remove},
+	{"forcer", 2, lazy_create, forcer, lazy_check, lazy_remove},
 	{0},
 };

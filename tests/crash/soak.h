@@ -63,6 +63,7 @@ struct ledger {
 	uint64_t tokens;
 	struct guarded mutex, rwlock, once;
 	uint64_t object[OBJECTS], borrowed;
+	uint64_t computed, forced;
 	/* roles_messages.c */
 	struct post ring, stream, channel;
 	uint64_t ring_seen, ring_released;
