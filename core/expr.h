@@ -2,37 +2,41 @@
 /*
  * Expressions over an element and over named values, for derived streams and lazy values.
  *
- *	expr    = expr op expr | -expr | !expr | place | call | number | text | true | false | inf |
- *nan | (expr) op      = ||   &&   == !=   < <= > >=   + -   * / %            the later, the
- *tighter; as in C place   = $ | NAME | `any name` | place.FIELD | place[expr]     $ is the element
+ *	expr    = expr op expr | -expr | !expr | place | call
+ *	        | number | text | true | false | inf | nan | (expr)
+ *	op      = ||   &&   == !=   < <= > >=   + -   * / %   the later, the tighter; as in C
+ *	place   = $ | NAME | `any name` | place.FIELD | place[expr]   $ is the element
  *	number  = 12  0x1f  1.5  2e-3
  *	text    = "..." | '...'   with \\ \" \' \n \t \r \xHH
  *	call    = abs(n) floor(n) ceil(n) round(n) sqrt(n) min(a, b) max(a, b) if(bool, a, b)
  *	        | min(list) max(list) sum(list) mean(list) len(list or text)
- *	        | contains(text, part) starts_with(text, part) ends_with(text, part) lower(text)
- *upper(text) | i64(x) u64(x) f64(x) str(x)
+ *	        | contains(text, part) starts_with(text, part) ends_with(text, part)
+ *	        | lower(text) upper(text) | i64(x) u64(x) f64(x) str(x)
  *
  * TYPES are known before anything is computed: whole numbers (i8..i64 u8..u64), floats (f32 f64),
- *bool, text (str bytes json str:N, the last without the NULs at its end), structs and lists. A
- *whole number is exact: what is computed from whole numbers has any value from -2^63 to 2^64-1, and
- *beyond that fails (-ERANGE). As a result it is a u64 where a u64, or a literal from 2^63 on, went
- *in, else an i64 (a minus in front gives an i64), and fails (-ERANGE) when it does not fit. With a
- *float beside it a whole number becomes one (round to nearest), but they are compared exactly. A
- *result that is a place, as $.px, keeps that place's type.
+ * bool, text (str bytes json str:N, the last without the NULs at its end), structs and lists. A
+ * whole number is exact: what is computed from whole numbers has any value from -2^63 to 2^64-1,
+ * and beyond that fails (-ERANGE). As a result it is a u64 where a u64, or a literal from 2^63 on,
+ * went in, else an i64 (a minus in front gives an i64), and fails (-ERANGE) when it does not fit.
+ * With a float beside it a whole number becomes one (round to nearest), but they are compared
+ * exactly. A result that is a place, as $.px, keeps that place's type.
  *
- *	/ %     of whole numbers: towards zero, as in C; by 0: fails (-EDOM). Of floats: IEEE 754, %
- *is fmod() NaN     as IEEE 754 has it: equal to nothing, itself included, neither less nor more.
- *min and max give it back round   half away from zero; floor, ceil, round of a whole number: itself
- *	&& ||   and if() compute only what they need
- *	[i]     -ERANGE beyond the end
- *	< == +  of text: by bytes, + joins. Structs and arrays: == and != of the same type alone
- *	i64 u64 of a float: towards zero, -ERANGE for NaN and what does not fit; of a bool: 1 or 0;
- *of text: its number, -EINVAL when it is none. lower and upper change A to Z alone sum     of whole
- *numbers is exact. Of floats: from the left. mean is an f64; of nothing: NaN. min and max of an
- *empty list: -ERANGE
+ *	/ %      of whole numbers: towards zero, as in C; by 0: fails (-EDOM).
+ *	         Of floats: IEEE 754, % is fmod()
+ *	NaN      as IEEE 754 has it: equal to nothing, itself included, neither less nor more.
+ *	         min and max give it back
+ *	round    half away from zero; floor, ceil, round of a whole number: itself
+ *	&& ||    and if() compute only what they need
+ *	[i]      -ERANGE beyond the end
+ *	< == +   of text: by bytes, + joins. Structs and arrays: == and != of the same type alone
+ *	i64 u64  of a float: towards zero, -ERANGE for NaN and what does not fit; of a bool: 1 or 0;
+ *	         of text: its number, -EINVAL when it is none
+ *	lower    and upper change A to Z alone
+ *	sum      of whole numbers is exact. Of floats: from the left.
+ *	         mean is an f64; of nothing: NaN. min and max of an empty list: -ERANGE
  *
  * Text may come from anywhere, also from memory that others write: everything is bounded by the
- *limits below, and nothing loops. Threads: an expression is immutable once parsed.
+ * limits below, and nothing loops. Threads: an expression is immutable once parsed.
  */
 #ifndef IPK_EXPR_H
 #define IPK_EXPR_H
@@ -76,7 +80,8 @@ int ipk_expr_parse_part(const char *text, size_t len, size_t *pos, const struct 
 			struct ipk_expr **ret_expr, struct ipk_error *err);
 void ipk_expr_free(struct ipk_expr *expr);
 
-/* The type of the result: i64 u64 f64 bool str, that of a place, or of a list of $'s items: json.
+/*
+ * The type of the result: i64 u64 f64 bool str, that of a place, or of a list of $'s items: json.
  */
 const struct ipk_type *ipk_expr_type(const struct ipk_expr *expr);
 

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A pipeline in private memory: elements go in, elements come out, and what its operators keep can
- *be saved and loaded. It knows nothing of streams but their types; stream_derive.c reads the
- *sources and commits.
+ * be saved and loaded. It knows nothing of streams but their types; stream_derive.c reads the
+ * sources and commits.
  *
  * Saved, in 8-byte words, text and values padded to them:
  *
- *	struct ipk_pipe_head          as the creation wrote it, with ran 0 and nothing behind the
- *text text                          "temps | filter($ > 30) | window(10)" struct
- *ipk_pipe_place[sources] of each operator: struct ipk_pipe_kept, ends[n] (of values of a variable
- *type), the values
+ *	struct ipk_pipe_head    as the creation wrote it, with ran 0 and nothing behind the text
+ *	text                    "temps | filter($ > 30) | window(10)"
+ *	struct ipk_pipe_place[sources]
+ *	of each operator: struct ipk_pipe_kept, ends[n] (of values of a variable type), the values
  */
 #ifndef IPK_KINDS_STREAM_PIPE_H
 #define IPK_KINDS_STREAM_PIPE_H

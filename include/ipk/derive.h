@@ -2,19 +2,20 @@
 /*
  * Derived streams: what comes out of a pipeline of operators over the records of other streams.
  *
- *	temps --> | filter | window(10) | mean | --> hot        cursor at temps, window's items:
- *hot's state
+ *	temps --> | filter | window(10) | mean | --> hot
+ *
+ *	cursor at temps, window's items: hot's state
  *
  * The pipeline is stored in the derived stream, and computed by whoever runs it, one process at a
- *time. What the operators keep (counts, windows, accumulators) and the places in the sources are
- *committed together with the records that come out (ipk_stream_commit()), so that a runner that is
- *killed is replaced by the next with neither loss nor repetition. When the sources are shut and
- *read, what is left is flushed and the derived stream is shut.
+ * time. What the operators keep (counts, windows, accumulators) and the places in the sources are
+ * committed together with the records that come out (ipk_stream_commit()), so that a runner that is
+ * killed is replaced by the next with neither loss nor repetition. When the sources are shut and
+ * read, what is left is flushed and the derived stream is shut.
  *
  * At each source the runner subscribes under the derived stream's name, so a source with policy
- *block or reject drops nothing that it has not read; what another drops is counted (missed). An
- *element for which an operator fails (a number that does not fit, a division by zero) is left out
- *and counted (failed).
+ * block or reject drops nothing that it has not read; what another drops is counted (missed). An
+ * element for which an operator fails (a number that does not fit, a division by zero) is left out
+ * and counted (failed).
  *
  * AS TEXT: op | op ..., expressions as in ipcctl-derive(1):
  *
@@ -23,18 +24,26 @@
  *	scan(INIT, EXPR)            EXPR of $ and acc becomes acc and comes out
  *	fold(INIT, EXPR)            the same, and the last acc comes out at the end
  *	window(N[, STEP])           a list of the last N, when there are N, and again after each
- *STEP (1) more batch(N)                    lists of N; the last one may be shorter sum mean min max
- *count      of such a list; the same as map(sum($)), count as map(len($)) distinct  distinct(N)
- *those that differ from the one before; from the last N that came out throttle(DUR)  throttle(N,
- *DUR)   one, or N, in the DUR that begins with the first; by the records' times merge(STREAM) and
- *those of another stream of the same type; of what is there the oldest first zip(STREAM) pairs {T
- *a; U b} with those of another stream; ends with the shorter one
+ *	                            STEP (1) more
+ *	batch(N)                    lists of N; the last one may be shorter
+ *	sum mean min max count      of such a list; the same as map(sum($)), count as map(len($))
+ *	distinct  distinct(N)       those that differ from the one before; from the last N that
+ *	                            came out
+ *	throttle(DUR)               one, or N, in the DUR that begins with the first; by the
+ *	throttle(N, DUR)            records' times
+ *	merge(STREAM)               and those of another stream of the same type; of what is there
+ *	                            the oldest first
+ *	zip(STREAM)                 pairs {T a; U b} with those of another stream; ends with the
+ *	                            shorter one
  *
- * A list comes out as json. WHICH MAY RUN BESIDE WHICH: everything; a runner is for one thread at a
- *time. LEFT BEHIND BY A DEATH: the stream as it was at the last commit, and nobody who runs it.
+ * A list comes out as json.
+ *
+ * WHICH MAY RUN BESIDE WHICH: everything; a runner is for one thread at a time.
+ *
+ * LEFT BEHIND BY A DEATH: the stream as it was at the last commit, and nobody who runs it.
  *
  * Source: consistent snapshots of an operator's state with its position in the input, as in Flink;
- *here in one step with the output.
+ * here in one step with the output.
  */
 #ifndef IPK_DERIVE_H
 #define IPK_DERIVE_H
@@ -126,8 +135,8 @@ void ipk_derive_close(struct ipk_derive *derive);
  * out is added to *ret_emitted. 0: all that was computed is committed; -EPIPE: the sources have
  * ended, and the stream is shut; -EAGAIN (IPK_NOWAIT) nothing is there; -EBUSY (IPK_NOWAIT, or
  * policy reject) a named subscriber of the stream has not read what would be dropped: to be called
- * again later; -ETIMEDOUT -EINTR -ECANCELED; -ENOSPC what the operators keep is more than the state has room for; -ESTALE a
- * source, or the stream, was removed.
+ * again later; -ETIMEDOUT -EINTR -ECANCELED; -ENOSPC what the operators keep is more than the state
+ * has room for; -ESTALE a source, or the stream, was removed.
  */
 int ipk_derive_run(struct ipk_derive *derive, uint64_t max, uint64_t *ret_emitted, int64_t deadline,
 		   struct ipk_error *err);
