@@ -8,9 +8,11 @@
  *   dump.c    what a segment holds, as text
  *   step.c    runs one operation in a victim under ptrace and hands out each image it leaves
  *   stores.c  the same by stores and system calls, many times faster, for whoever is beside a
- * victim memo.c    what has been found in order is not looked at again survive.c lets a survivor
- * into an image: sweep, fsck, every operation, compared with a run in which nobody died main.c the
- * loops and the table
+ *             victim
+ *   memo.c    what has been found in order is not looked at again
+ *   survive.c lets a survivor into an image: sweep, fsck, every operation, compared with a run
+ *             in which nobody died
+ *   main.c    the loops and the table
  *
  * The oracle is differential and knows no kind: an operation over n inputs may have taken effect
  * for any prefix 0..n of them (n = 1: wholly or not at all). For each prefix a clean run gives the
@@ -53,8 +55,8 @@ extern const char *const fill_name[FILLS];
 struct calls {
 	const char *kind, *name;
 	unsigned n;
-	int (*run)(void *handle, unsigned from,
-		   unsigned to); /* those from..to-1; what the first said */
+	/* Those from..to-1; what the first said. */
+	int (*run)(void *handle, unsigned from, unsigned to);
 	/* What is there when the caller dies after that many of them is as if it had never come. */
 	unsigned undone;
 	int told; /* what the next to call the first is told when he dies after the first; or 0 */
@@ -81,16 +83,18 @@ struct answer {
 
 /* Fills trials[] with what can be tried in w; returns how many. */
 unsigned world_trials(const struct world *w, struct trial trials[MAX_OPS]);
-/* Does the kind take this option at creation? */
 /* An object of the world's kind, type and capacity. */
 int world_new_object(struct ipk_segment *seg, const struct world *w, const char *name);
+/* Does the kind take this option at creation? */
 bool world_has_param(const struct ipk_kind *kind, const char *name);
 /* How many of enum fill have a meaning. */
 unsigned world_states(const struct world *w);
-/* Creates segment and object at $IPK_DIR/name in the given state. 0, 1 if the state has no meaning.
+/*
+ * Creates segment and object at $IPK_DIR/name in the given state. 0, 1 if the state has no meaning.
  */
 int world_create(const struct world *w, enum fill fill, const char *name);
-/* Runs a trial on an attached handle with only the first n inputs; timeout as in struct ipk_call.
+/*
+ * Runs a trial on an attached handle with only the first n inputs; timeout as in struct ipk_call.
  */
 int world_run(const struct world *w, const struct trial *t, unsigned n, struct ipk_segment *seg,
 	      void *handle, i64 timeout, struct answer *ret);
@@ -123,7 +127,8 @@ struct follow {
 	int fd;
 };
 void follow_start(struct follow *m, const char *name);
-/* The file may have grown: true if so, or at first, and then all of the new part is unlike shadow.
+/*
+ * The file may have grown: true if so, or at first, and then all of the new part is unlike shadow.
  */
 bool follow_size(struct follow *m);
 void follow_end(struct follow *m);
