@@ -3,9 +3,9 @@
  * The words everything else is written in: fixed-width integers, sizes, shared-memory atomics.
  *
  * Every access to memory that another process may change goes through the ipk_ld/ipk_st/ipk_cas
- * macros below and nothing else. A release build makes plain C11 atomics of them; the model build
- * (-DIPK_MODEL) routes them through ipk_model_*(), which may switch threads or end one there, and
- * the tests' builds count them. An access that is not relaxed says with whom it pairs.
+ * macros below and nothing else, but for inline functions of public headers and for bytes that a
+ * word of their own makes somebody's; tests/explore sees to these, as to all others. An access that
+ * is not relaxed says with whom it pairs.
  */
 #ifndef IPK_BASE_H
 #define IPK_BASE_H
@@ -36,10 +36,6 @@ static inline u64 ipk_align_up(u64 n, u64 a)
 	return (n + a - 1) & ~(a - 1);
 }
 
-#ifdef IPK_MODEL
-#include "model.h"
-#else
-
 /* Loads and stores of shared words; o is relaxed, acquire, release or seq_cst. */
 #define ipk_ld(p, o) \
 	__extension__({ \
@@ -62,8 +58,6 @@ static inline u64 ipk_align_up(u64 n, u64 a)
 #define IPK_ORDER_release __ATOMIC_RELEASE
 #define IPK_ORDER_acq_rel __ATOMIC_ACQ_REL
 #define IPK_ORDER_seq_cst __ATOMIC_SEQ_CST
-
-#endif /* IPK_MODEL */
 
 /*
  * 0 in a library that is made for bench/cost.c alone, to be compared with: it does not do what is done
