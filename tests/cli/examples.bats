@@ -38,9 +38,14 @@ both() {
 	[ "$output" = $'21.5\n24.5\n21.5\n24.5\n21.5\n24.5' ]
 }
 
+@test "a value that several want is computed once for all, though who computes it is killed" {
+	both prime 100
+	[ "$output" = $'541\n541\n541\n292681' ]
+}
+
 @test "the examples in C refuse what makes no sense, and leave nothing behind" {
 	local program
-	for program in philosophers workers fan steps temperatures; do
+	for program in philosophers workers fan steps temperatures prime; do
 		run -1 "$BUILD/examples/$program" 0
 		[ -n "$output" ]
 		[ -z "$(ls "$IPK_DIR")" ]
