@@ -245,7 +245,7 @@ int64_t ipk_stack_drain(struct ipk_stack *s)
 /* The order of the loads is argued in stack.h. */
 static int peek_once(struct ipk_stack *s, void *buf, size_t size, struct ipk_stack_item *ret)
 {
-	u64 top = ipk_ld(&s->b->top, acquire), w, len;
+	u64 turn = ipk_ld(&s->b->turn, acquire), top = ipk_ld(&s->b->top, acquire), w, len;
 	u32 n = st_n(top), id;
 	struct ipk_stack_slot *slot;
 	const void *data;
@@ -267,7 +267,7 @@ static int peek_once(struct ipk_stack *s, void *buf, size_t size, struct ipk_sta
 	/* Pairs with the fence in push_one(). */
 	ipk_fence(acquire);
 	if (st_n(ipk_ld(&s->b->top, acquire)) != n || ipk_ld(&s->b->order[n - 1], acquire) != id ||
-	    ipk_ld(&slot->w, relaxed) != w)
+	    ipk_ld(&slot->w, acquire) != w || ipk_ld(&s->b->turn, relaxed) != turn)
 		return CHANGED;
 	*ret = (struct ipk_stack_item){buf, len, n - 1, sw_rdc(w)};
 	return data ? 0 : -EBADMSG;

@@ -189,20 +189,26 @@ static int find_at(struct ipk_stack_view *sv, u64 i, u32 *ret_id, u64 *ret_w)
 /* Gives out the item at position i, if there is one that is not leased. */
 static int walk_position(struct ipk_stack_view *sv, struct walk *wk, u64 i)
 {
-	for (int tries = TRIES; tries; tries--) {
-		u64 w, now;
-		u32 id, same;
-		int r = find_at(sv, i, &id, &w), again;
+	const u64 turn_at = sv->o->body + offsetof(struct ipk_stack_body, turn);
 
+	for (int tries = TRIES; tries; tries--) {
+		u64 w, now, turn, last;
+		u32 id, same;
+		int r = ipk_view_u64(sv->o->view, turn_at, &turn), again;
+
+		r = r < 0 ? r : find_at(sv, i, &id, &w);
 		if (r || sw_own(w))
 			return r < 0 ? r : 0;
 		r = read_value(sv, wk, id);
 		if (r < 0 && r != -EBADMSG)
 			return r;
 		again = find_at(sv, i, &same, &now);
+		if (again == 0)
+			again = ipk_view_u64(sv->o->view, turn_at, &last);
 		if (again < 0)
 			return again;
-		if (again || same != id || now != w)
+		/* A stack that never rests is shown all the same. */
+		if (again || same != id || now != w || (last != turn && tries > 1))
 			continue;
 		return r < 0 ? r : give(wk, w, i);
 	}
