@@ -35,7 +35,7 @@ void image_free(struct image *image)
 void images_free(struct images *all)
 {
 	for (size_t i = 0; i < all->n; i++)
-		image_free(&all->v[i]);
+		munmap(all->v[i].data, all->v[i].size);
 	free(all->v);
 	memset(all, 0, sizeof(*all));
 }
@@ -152,9 +152,10 @@ void images_add(struct images *all, const uint8_t *data, size_t size, bool done)
 			die("realloc");
 	}
 	image = &all->v[all->n++];
-	image->data = malloc(size);
-	if (!image->data)
-		die("malloc");
+	/* There may be thousands, and thousands of children, none of whom needs them. */
+	image->data = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (image->data == MAP_FAILED || madvise(image->data, size, MADV_DONTFORK) != 0)
+		die("mmap");
 	memcpy(image->data, data, size);
 	image->size = size;
 	image->hash = hash;

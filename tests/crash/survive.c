@@ -357,13 +357,13 @@ static uint64_t memo_key(const struct image *image, const struct expected *e,
 	return XXH3_64bits(v, sizeof(v)) | 1;
 }
 
-static uint64_t recovered_key(const struct expected *e, const struct known *known)
+static uint64_t recovered_key(const struct expected *e, const struct known *known, unsigned ntrials)
 {
 	struct image recovered;
 	uint64_t key;
 
 	image_read("s", &recovered);
-	key = memo_key(&recovered, e, known, 1);
+	key = memo_key(&recovered, e, known, 1 + 2 * ntrials);
 	image_free(&recovered);
 	return key;
 }
@@ -389,7 +389,7 @@ static void survivor(const struct world *w, const struct image *image, const str
 		return;
 	}
 	ipk_segment_sweep(seg);
-	key = recovered_key(e, known);
+	key = recovered_key(e, known, ntrials);
 	strangers_come(seg);
 	fsck_silent("after the sweep");
 	text = dump_text("s");
@@ -420,7 +420,8 @@ int survive(const struct world *w, const struct image *image, const struct expec
 	    const struct known *known, const struct trial trials[], unsigned ntrials, char *why,
 	    size_t size)
 {
-	uint64_t key = memo_key(image, e, known, 0);
+	uint64_t key = memo_key(image, e, known, 2 * ntrials);
+	struct image mine;
 	int status;
 	pid_t pid;
 
@@ -433,15 +434,22 @@ int survive(const struct world *w, const struct image *image, const struct expec
 	if (verdict == MAP_FAILED)
 		abort();
 	memset(verdict, 0, sizeof(*verdict));
+	/* The survivor does not inherit what the images lie in. */
+	mine = *image;
+	mine.data = malloc(image->size);
+	if (!mine.data)
+		abort();
+	memcpy(mine.data, image->data, image->size);
 	fflush(NULL);
 	pid = fork();
 	if (pid == 0) {
 		alarm(120);
-		survivor(w, image, e, known, trials, ntrials);
+		survivor(w, &mine, e, known, trials, ntrials);
 		_exit(0);
 	}
 	if (pid < 0 || waitpid(pid, &status, 0) != pid)
 		abort();
+	image_free(&mine);
 	if (WIFSIGNALED(status) && !verdict->set)
 		fail(WTERMSIG(status) == SIGALRM ? "the survivor hangs"
 						 : "the survivor dies by signal %d",
