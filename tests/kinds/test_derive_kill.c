@@ -173,7 +173,7 @@ static u64 live_and_die(struct ipk_stream *from, u64 n)
 /* At some instructions from opening to the end, at more with IPK_TEST_LONG. */
 static void a_runner_may_be_killed_at_any_instruction(void **state)
 {
-	u64 parts = getenv("IPK_TEST_LONG") && *getenv("IPK_TEST_LONG") == '1' ? 200 : 8;
+	u64 parts = getenv("IPK_TEST_LONG") && *getenv("IPK_TEST_LONG") == '1' ? 200 : 5;
 	struct ipk_stream *from = NULL;
 	u64 end = 0, lives = 0;
 
