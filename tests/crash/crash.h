@@ -187,7 +187,7 @@ struct outcome {
 struct expected {
 	unsigned n;
 	uint64_t id; /* no two are the same */
-	struct outcome v[2 * (MAX_INPUTS + 1) * (MAX_INPUTS + 1)];
+	struct outcome v[3 * (MAX_INPUTS + 1) * (MAX_INPUTS + 1)];
 	char why[600]; /* what is wrong with them already */
 };
 

@@ -73,8 +73,9 @@ static int run_on(const struct world *w, const struct trial *t, unsigned n, bool
 	return r;
 }
 
-/* As run_on(), by a process that dies then; and somebody sweeps. */
-static int run_and_die(const struct world *w, const struct trial *t, unsigned n, struct answer *ret)
+/* As run_on(), by a process that dies then; and somebody sweeps. Before it dies u is run, if any. */
+static int run_and_die(const struct world *w, const struct trial *t, unsigned n, struct answer *ret,
+		       const struct trial *u, unsigned ul, struct answer *ret_u)
 {
 	struct {
 		int r;
@@ -102,10 +103,18 @@ static int run_and_die(const struct world *w, const struct trial *t, unsigned n,
 			_exit(1);
 		if (ret->out.len)
 			memcpy(answer->out, ret->out.data, ret->out.len);
+		if (u)
+			raise(SIGSTOP);
 		_exit(0);
 	}
-	if (pid < 0 || waitpid(pid, &status, 0) != pid)
+	if (pid < 0 || waitpid(pid, &status, WUNTRACED) != pid)
 		abort();
+	if (WIFSTOPPED(status)) {
+		run_on(w, u, ul, false, ret_u);
+		kill(pid, SIGCONT);
+		if (waitpid(pid, &status, 0) != pid)
+			abort();
+	}
 	ret->r = answer->r;
 	ipk_buf_add(&ret->out, answer->out, answer->len);
 	munmap(answer, sizeof(*answer));
@@ -121,12 +130,16 @@ static int run_and_die(const struct world *w, const struct trial *t, unsigned n,
 
 static int run_clean(const struct world *w, const struct trial *t, unsigned n, struct answer *ret)
 {
-	return t->calls || t->hold ? run_and_die(w, t, n, ret) : run_on(w, t, n, false, ret);
+	return t->calls || t->hold ? run_and_die(w, t, n, ret, NULL, 0, NULL)
+				   : run_on(w, t, n, false, ret);
 }
+
+/* BESIDE: u runs while the process that ran t still lives, and has what it leased or locked. */
+enum order { T_FIRST, U_FIRST, BESIDE };
 
 /* One clean history: up to two trials, then every operation in turn from where they left. */
 static void history(const struct world *w, const struct image *start, const struct trial *t,
-		    unsigned tk, const struct trial *u, unsigned ul, bool u_first,
+		    unsigned tk, const struct trial *u, unsigned ul, enum order order,
 		    const struct trial trials[], unsigned ntrials, struct expected *ret)
 {
 	struct outcome *o = &ret->v[ret->n];
@@ -138,11 +151,13 @@ static void history(const struct world *w, const struct image *start, const stru
 	o->tk = tk;
 	o->ul = ul;
 	image_write("s", start, false);
-	if (u && u_first)
+	if (order == U_FIRST)
 		r = run_clean(w, u, ul, &o->second);
-	if (r == 0)
+	if (r == 0 && order == BESIDE)
+		r = run_and_die(w, t, tk, &first, u, ul, &o->second);
+	else if (r == 0)
 		r = run_clean(w, t, tk, &first);
-	if (r == 0 && u && !u_first)
+	if (r == 0 && u && order == T_FIRST)
 		r = run_clean(w, u, ul, &o->second);
 	if (r != 0) {
 		fprintf(stderr, "expect: %s cannot run: %s\n", t->name, ipk_strerror(r));
@@ -212,13 +227,15 @@ void expect(const struct world *w, const struct image *start, const struct trial
 	ret->why[0] = '\0';
 	for (unsigned k = 0; k <= t->inputs; k++) {
 		if (!u) {
-			history(w, start, t, k, NULL, 0, false, trials, ntrials, ret);
+			history(w, start, t, k, NULL, 0, T_FIRST, trials, ntrials, ret);
 			continue;
 		}
 		for (unsigned l = 0; l <= u->inputs; l++) {
-			history(w, start, t, k, u, l, false, trials, ntrials, ret);
+			history(w, start, t, k, u, l, T_FIRST, trials, ntrials, ret);
 			if (k && l)
-				history(w, start, t, k, u, l, true, trials, ntrials, ret);
+				history(w, start, t, k, u, l, U_FIRST, trials, ntrials, ret);
+			if (k && l && (t->calls || t->hold))
+				history(w, start, t, k, u, l, BESIDE, trials, ntrials, ret);
 		}
 	}
 	if (!u)
