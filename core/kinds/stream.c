@@ -70,7 +70,7 @@ int ipk_stream_create_derived(struct ipk_segment *seg, const char *name, const s
 	const struct {
 		const char *name;
 		u64 val;
-	} numbers[] = {{"cap", o->cap}, {"bytes", o->bytes}, {"subs", o->subs}, {"state", o->state}};
+	} numbers[] = {{"cap", o->cap}, {"max-bytes", o->bytes}, {"subs", o->subs}, {"state", o->state}};
 	struct ipk_param params[7];
 	char text[4][24];
 	unsigned n = 0;

@@ -318,7 +318,7 @@ static int stream_check(const struct ipk_object_view *o, struct ipk_checker *c)
 static const struct ipk_arg params[] = {
 	{.name = "cap", .type = IPK_ARG_U64, .min = 1, .max = IPK_STREAM_CAP_MAX, .value = "1024",
 	 .help = "records it retains"},
-	{.name = "bytes", .type = IPK_ARG_U64, .min = 8, .max = UINT64_C(1) << 44,
+	{.name = "max-bytes", .type = IPK_ARG_U64, .min = 8, .max = UINT64_C(1) << 44,
 	 .help = "bytes it retains; by default 64 for each record, or what they need"},
 	{.name = "policy", .type = IPK_ARG_WORD, .words = "drop|block|reject", .value = "drop",
 	 .help = "without room: drop the oldest, or wait for the named subscriber that is furthest behind, "
@@ -366,7 +366,7 @@ static int stream_size(const struct ipk_new *n, uint64_t *ret_size, struct ipk_e
 	if (n->param[5].set && n->param[5].len > IPK_EXPR_TEXT_MAX)
 		return ipk_error_set(err, -EINVAL, "--derive: more than %u characters", IPK_EXPR_TEXT_MAX);
 	if (n->param[1].set && n->type->size > n->param[1].u64)
-		return ipk_error_set(err, -EINVAL, "--bytes: a single record has %u", n->type->size);
+		return ipk_error_set(err, -EINVAL, "--max-bytes: a single record has %u", n->type->size);
 	if (fill_body(n, &b) < 0 || ipk_stream_measure(&b, UINT64_MAX, &s) < 0)
 		return ipk_error_set(err, -ENOSPC, "so much is more than any segment can hold");
 	*ret_size = s.end;
@@ -432,7 +432,7 @@ const struct ipk_kind ipk_kind_stream = {
 	.version = 1,
 	.name = "stream",
 	.summary = "a log that any number of subscribers read, each at its own pace",
-	.text = "A stream keeps the last --cap records, in at most --bytes. emit appends; sub prints what comes, "
+	.text = "A stream keeps the last --cap records, in at most --max-bytes. emit appends; sub prints what comes, "
 		"also from the start or from N back. A subscriber with a name (--name) has its cursor in the segment: "
 		"when it dies, whoever subscribes under that name next goes on behind what was printed last. "
 		"Without room the oldest record is dropped, or with --policy block or reject the producer waits for, "

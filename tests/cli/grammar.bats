@@ -225,6 +225,15 @@ load common
 	[ -z "$output" ] && [[ $stderr == *2* ]]
 }
 
+@test "no kind's own option is called like another that takes no value" {
+	ipcctl schema >schema
+	[ "$(jq -c '(.options | map(select(.arg | not).name)) as $flags | [.kinds[] | .name as $k |
+		(.params[], (.ops[].args[]? | select(.positional | not))) | select(.type != "flag").name |
+		select(. as $n | $flags | index($n)) | $k + " " + .]' schema)" = '[]' ]
+	ipcctl new -P S/x stream --cap 100 --max-bytes 4096
+	[ "$(ipcctl show -j S/x | jq .cap)" = 100 ]
+}
+
 @test "schema is one JSON object that names everything" {
 	ipcctl schema | jq -e '.v == 1 and (.verbs | length) > 20 and (.kinds | length) > 3 and
 		(.options | length) > 20 and ([.exits[].code] | contains([0, 70, 124, 130]))'

@@ -194,7 +194,7 @@ bool world_has_param(const struct ipk_kind *kind, const char *name)
 int world_new_object(struct ipk_segment *seg, const struct world *w, const char *name)
 {
 	static const struct ipk_param more[] = {
-		{"bytes", "4096"}, {"state", "16"}, {"expr", "'some' + 'thing'"}};
+		{"max-bytes", "4096"}, {"state", "16"}, {"expr", "'some' + 'thing'"}};
 	struct ipk_param param[5];
 	unsigned n = 0;
 
