@@ -3,26 +3,10 @@
 #include <unistd.h>
 
 #include "kinds/await.h"
-#include "kinds/hooks.h"
 #include "kinds/rwlock.h"
 #include "object_type.h"
 
 /* ---- handle --------------------------------------------------------------------------------- */
-
-static int bind_body(struct ipk_obj *obj, struct ipk_rw_shape *ret)
-{
-	u64 room, cap, bytes;
-	struct ipk_rwlock_body *body = ipk_body(obj, sizeof(*body), &room);
-
-	if (!body)
-		return -EBADMSG;
-	cap = ipk_ld(&body->cap, relaxed);
-	bytes = ipk_rw_bytes(cap);
-	if (!bytes || bytes > room)
-		return -EBADMSG;
-	*ret = (struct ipk_rw_shape){body, {(u8 *)(body + 1), cap, IPK_RW_SHIFT}};
-	return 0;
-}
 
 int ipk_rwlock_open(struct ipk_segment *seg, const char *name, struct ipk_rwlock **ret_lock,
 		    struct ipk_error *err)
@@ -36,7 +20,7 @@ int ipk_rwlock_open(struct ipk_segment *seg, const char *name, struct ipk_rwlock
 	if (r < 0)
 		return r;
 	l = handle;
-	r = bind_body(&l->obj, &l->s);
+	r = ipk_rw_bind(&l->obj, &l->s);
 	if (r < 0) {
 		ipk_obj_close(&l->obj);
 		return ipk_error_set(err, r, "rwlock \"%s\" is damaged", name);
@@ -76,37 +60,6 @@ int ipk_rwlock_close(struct ipk_rwlock *lock)
 		return -EBUSY;
 	ipk_obj_close(&lock->obj);
 	return 0;
-}
-
-/* ---- what changes and whom it concerns ------------------------------------------------------ */
-
-static void word_was_freed(struct ipk_rwlock_body *body)
-{
-	if (IPK_BUG(rwlock_unlock_silent))
-		return;
-	ipk_event_notify_fenced(&body->ev_read, INT32_MAX);
-	ipk_event_notify_fenced(&body->ev_write, 1);
-}
-
-static void places_were_freed(struct ipk_rwlock_body *body, int n)
-{
-	ipk_event_notify_fenced(&body->ev_drain, INT32_MAX);
-	ipk_event_notify_fenced(&body->ev_read, n);
-}
-
-static void mend_word(struct ipk_segment *seg, const struct ipk_rw_shape *s)
-{
-	if (ipk_mtx_mend(seg, &s->body->word))
-		word_was_freed(s->body);
-}
-
-static bool mend_places(struct ipk_segment *seg, const struct ipk_rw_shape *s)
-{
-	int n = ipk_cells_mend(seg, &s->cells);
-
-	if (n)
-		places_were_freed(s->body, n);
-	return n > 0;
 }
 
 /* ---- reading -------------------------------------------------------------------------------- */
@@ -169,7 +122,7 @@ static int look_for_writer(struct ipk_rwlock *l)
 	while ((owner = ipk_mutex_owner(v = ipk_ld(&l->s.body->word, seq_cst)))) {
 		if (!ipk_owner_gone(l->obj.seg, owner))
 			return -EAGAIN;
-		mend_word(l->obj.seg, &l->s);
+		ipk_rw_mend_word(l->obj.seg, &l->s);
 	}
 	if (v & IPK_MTX_LOST)
 		return -ENOTRECOVERABLE;
@@ -209,7 +162,7 @@ static int try_read(void *arg)
 	while ((r = look_for_writer(l)) == 0) {
 		i = take_place(w, &val);
 		if (i == l->s.cells.cap) {
-			if (mend_places(l->obj.seg, &l->s))
+			if (ipk_rw_mend_places(l->obj.seg, &l->s))
 				continue;
 			r = -EAGAIN;
 			break;
@@ -219,7 +172,7 @@ static int try_read(void *arg)
 			return 0;
 		}
 		ipk_cell_free(ipk_cell(&l->s.cells, i), val);
-		places_were_freed(l->s.body, 1);
+		ipk_rw_places_freed(l->s.body, 1);
 	}
 	return r;
 }
@@ -254,7 +207,7 @@ static inline bool read_home(struct ipk_rwlock *l, const struct ipk_self *me)
 		return true;
 	}
 	ipk_cell_free(ipk_cell(&l->s.cells, i), val);
-	places_were_freed(body, 1);
+	ipk_rw_places_freed(body, 1);
 	return false;
 }
 
@@ -312,7 +265,7 @@ static int look_for_readers(const struct want *w)
 			return -EDEADLK;
 		if (owner && ipk_owner_gone(l->obj.seg, owner)) {
 			if (ipk_cell_free(cell, v))
-				places_were_freed(l->s.body, 1);
+				ipk_rw_places_freed(l->s.body, 1);
 			continue;
 		}
 		if (owner)
@@ -349,7 +302,7 @@ static void retreat(const struct want *w)
 	u64 *word = &w->l->s.body->word, v = ipk_ld(word, relaxed);
 
 	ipk_cas(word, &v, v & ~(IPK_MTX_CLAIM | IPK_MTX_FD | IPK_MTX_OWNER), seq_cst);
-	word_was_freed(w->l->s.body);
+	ipk_rw_word_freed(w->l->s.body);
 }
 
 static int write_lock(struct want *w, i64 deadline)
@@ -440,7 +393,7 @@ static inline int read_unlock(struct ipk_rwlock *l, struct ipk_self *me, u64 i)
 	if (!ipk_cell_free(cell, val))
 		return -EBADMSG;
 	ipk_hold_put(me);
-	places_were_freed(l->s.body, 1);
+	ipk_rw_places_freed(l->s.body, 1);
 	return 0;
 }
 
@@ -460,7 +413,7 @@ int ipk_rwlock_unlock(struct ipk_rwlock *lock)
 		if (!ipk_mtx_give(&lock->s.body->word, word))
 			return -EBADMSG;
 		ipk_hold_put(me);
-		word_was_freed(lock->s.body);
+		ipk_rw_word_freed(lock->s.body);
 		if (word & IPK_MTX_DIED) /* lost, of which all want to know */
 			ipk_event_notify(&lock->s.body->ev_write, INT32_MAX);
 		return 0;
@@ -477,38 +430,6 @@ int ipk_rwlock_reset(struct ipk_rwlock *lock)
 		return r;
 	r = ipk_mtx_reset(lock->obj.seg, &lock->s.body->word);
 	if (!r)
-		word_was_freed(lock->s.body);
+		ipk_rw_word_freed(lock->s.body);
 	return r;
-}
-
-/* ---- what the segment asks ------------------------------------------------------------------ */
-
-bool ipk_rwlock_attachable(struct ipk_obj *obj)
-{
-	struct ipk_rw_shape s;
-
-	return bind_body(obj, &s) == 0;
-}
-
-int ipk_rwlock_recover(struct ipk_obj *obj)
-{
-	struct ipk_rw_shape s;
-	int r = bind_body(obj, &s);
-
-	if (r < 0)
-		return r;
-	mend_word(obj->seg, &s);
-	mend_places(obj->seg, &s);
-	return 0;
-}
-
-void ipk_rwlock_wake(struct ipk_obj *obj)
-{
-	struct ipk_rw_shape s;
-
-	if (bind_body(obj, &s) < 0)
-		return;
-	ipk_event_notify(&s.body->ev_read, INT32_MAX);
-	ipk_event_notify(&s.body->ev_write, INT32_MAX);
-	ipk_event_notify(&s.body->ev_drain, INT32_MAX);
 }

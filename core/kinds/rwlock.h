@@ -82,6 +82,30 @@ static inline u64 ipk_rw_bytes(u64 cap)
 	return sizeof(struct ipk_rwlock_body) + (cap << IPK_RW_SHIFT);
 }
 
+/* ---- what changes and whom it concerns ------------------------------------------------------ */
+
+static inline void ipk_rw_word_freed(struct ipk_rwlock_body *body)
+{
+	if (IPK_BUG(rwlock_unlock_silent))
+		return;
+	ipk_event_notify_fenced(&body->ev_read, INT32_MAX);
+	ipk_event_notify_fenced(&body->ev_write, 1);
+}
+
+static inline void ipk_rw_places_freed(struct ipk_rwlock_body *body, int n)
+{
+	ipk_event_notify_fenced(&body->ev_drain, INT32_MAX);
+	ipk_event_notify_fenced(&body->ev_read, n);
+}
+
+/* ---- rwlock_recover.c ----------------------------------------------------------------------- */
+
+/* -EBADMSG when the body is none. */
+int ipk_rw_bind(struct ipk_obj *obj, struct ipk_rw_shape *ret);
+/* Frees what the dead have; places: true when there was one. */
+void ipk_rw_mend_word(struct ipk_segment *seg, const struct ipk_rw_shape *s);
+bool ipk_rw_mend_places(struct ipk_segment *seg, const struct ipk_rw_shape *s);
+
 bool ipk_rwlock_attachable(struct ipk_obj *obj);
 int ipk_rwlock_recover(struct ipk_obj *obj);
 void ipk_rwlock_wake(struct ipk_obj *obj);
