@@ -57,8 +57,7 @@ static uint64_t random64(void)
 	return x;
 }
 
-/* ---- the private table --------------------------------------------------------------------------
- */
+/* ---- the private table ---------------------------------------------------------------------- */
 
 static struct plain_entry **plain_find(const struct key *key, uint64_t hash)
 {

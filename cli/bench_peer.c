@@ -16,8 +16,7 @@
 
 #include "bench.h"
 
-/* ---- a line: one value, published by the word before it ----------------------------------------
- */
+/* ---- a line: one value, published by the word before it ------------------------------------- */
 
 struct box {
 	_Alignas(128) _Atomic uint32_t turn; /* odd: full */
@@ -85,8 +84,7 @@ static int futex_recv(struct bench_lane *lane, void *buf, bool wait)
 	return 0;
 }
 
-/* ---- pipes and sockets --------------------------------------------------------------------------
- */
+/* ---- pipes and sockets ---------------------------------------------------------------------- */
 
 static int pipe_make(struct bench_lane *lane, unsigned depth)
 {
@@ -146,8 +144,7 @@ static int fd_recv(struct bench_lane *lane, void *buf, bool wait)
 	return 0;
 }
 
-/* ---- POSIX message queues -----------------------------------------------------------------------
- */
+/* ---- POSIX message queues ------------------------------------------------------------------- */
 
 static int mq_make(struct bench_lane *lane, unsigned depth)
 {

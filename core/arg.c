@@ -157,8 +157,7 @@ int ipk_parse_duration(const char *text, size_t len, int64_t *ret_ns)
 	return -EINVAL;
 }
 
-/* ---- ranges ------------------------------------------------------------------------------------
- */
+/* ---- ranges --------------------------------------------------------------------------------- */
 
 static int range_end(const char *p, const char *end, u64 none, u64 *ret_val)
 {
@@ -210,8 +209,7 @@ int ipk_range_parse(const char *key, size_t len, uint64_t *ret_from, uint64_t *r
 	return 0;
 }
 
-/* ---- arguments ---------------------------------------------------------------------------------
- */
+/* ---- arguments ------------------------------------------------------------------------------ */
 
 /* `--cap` for an option, `count` for a positional argument. */
 static const char *arg_label(const struct ipk_arg *spec, char *buf, size_t size)

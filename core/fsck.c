@@ -252,8 +252,7 @@ static int check_objects(struct pass *p)
 	return r;
 }
 
-/* ---- passes ------------------------------------------------------------------------------------
- */
+/* ---- passes --------------------------------------------------------------------------------- */
 
 /*
  * 0: ret_found holds what one pass found, and *ret_quiet tells that nobody changed the segment's own

@@ -73,8 +73,7 @@ int ipk_object_waiters(const struct ipk_object_view *o,
 	return ipk_view_participants(o->view, pass_waiter, &w);
 }
 
-/* ---- health ------------------------------------------------------------------------------------
- */
+/* ---- health --------------------------------------------------------------------------------- */
 
 struct dead {
 	uint32_t n;

@@ -64,8 +64,7 @@ static void tell(const struct lines *l, void (*fn)(void *arg, const char *where,
 	}
 }
 
-/* ---- one object --------------------------------------------------------------------------------
- */
+/* ---- one object ----------------------------------------------------------------------------- */
 
 struct one {
 	struct ipk_repairer repairer;
@@ -160,8 +159,7 @@ static int repair_objects(struct ipk_salvage *s, struct ipk_view *view,
 	return r;
 }
 
-/* ---- rounds ------------------------------------------------------------------------------------
- */
+/* ---- rounds --------------------------------------------------------------------------------- */
 
 static void ignore(void *arg, const char *where, const char *what)
 {
@@ -256,8 +254,7 @@ static int make_right(struct ipk_salvage *s, struct lines *left, struct ipk_erro
 	return left->nomem ? ipk_error_set(err, -ENOMEM, "out of memory") : r;
 }
 
-/* ---- the segment -------------------------------------------------------------------------------
- */
+/* ---- the segment ---------------------------------------------------------------------------- */
 
 static int apply(struct ipk_repair *rp, const struct ipk_salvage *s, struct ipk_error *err)
 {

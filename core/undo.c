@@ -13,8 +13,7 @@
 
 #define SUFFIX ".undo"
 
-/* ---- alone -------------------------------------------------------------------------------------
- */
+/* ---- alone ---------------------------------------------------------------------------------- */
 
 /* The bytes of all participants, and one behind them that only repairs take. */
 #define REPAIR_BYTE IPK_SLOTS_MAX
@@ -118,8 +117,7 @@ void ipk_repair_end(struct ipk_repair *rp)
 	close(rp->fd); /* and with it all locks */
 }
 
-/* ---- going back --------------------------------------------------------------------------------
- */
+/* ---- going back ----------------------------------------------------------------------------- */
 
 static int go_back(struct ipk_repair *rp, struct ipk_undo *u, struct ipk_error *err)
 {
@@ -195,8 +193,7 @@ int ipk_repair_undo(const char *name, unsigned flags, struct ipk_error *err)
 	return r;
 }
 
-/* ---- what nobody needs any more ----------------------------------------------------------------
- */
+/* ---- what nobody needs any more ------------------------------------------------------------- */
 
 /* Does path, FILE.undo or the .new of one that was killed, belong to no segment? */
 static bool forgotten(const char *path, size_t len)

@@ -220,8 +220,7 @@ static int json_in_place(struct ipk_value_parser *ps, const struct ipk_type *typ
 	return len <= type->unit ? 0 : ipk_value_too_long(ps, type, len);
 }
 
-/* ---- structs and arrays ------------------------------------------------------------------------
- */
+/* ---- structs and arrays --------------------------------------------------------------------- */
 
 static int json_value(struct ipk_value_parser *ps, const struct ipk_type *type, char *dst);
 
@@ -388,8 +387,7 @@ static int json_value(struct ipk_value_parser *ps, const struct ipk_type *type, 
 	}
 }
 
-/* ---- the whole value ----------------------------------------------------------------------------
- */
+/* ---- the whole value ------------------------------------------------------------------------ */
 
 static int whole_json(struct ipk_value_parser *ps, const struct ipk_type *type, struct ipk_buf *out)
 {

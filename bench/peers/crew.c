@@ -47,8 +47,7 @@ static void bump(uint32_t *p)
 	syscall(SYS_futex, p, FUTEX_WAKE, INT32_MAX, NULL, NULL, 0);
 }
 
-/* ---- in the processes --------------------------------------------------------------------------
- */
+/* ---- in the processes ----------------------------------------------------------------------- */
 
 struct member {
 	struct crew *c;
@@ -207,8 +206,7 @@ static _Noreturn void live(struct crew *c, unsigned nth)
 	_exit(0);
 }
 
-/* ---- the one who measures ----------------------------------------------------------------------
- */
+/* ---- the one who measures ------------------------------------------------------------------- */
 
 static void dismiss(struct crew *c)
 {

@@ -68,8 +68,7 @@ static unsigned queue_pop_many(struct end *e, struct item8 *it, unsigned n)
 
 LOOPS_BURST(queue8, struct item8, struct end, queue_push_many(q, it, n), queue_pop_many(q, it, n))
 
-/* ---- making ------------------------------------------------------------------------------------
- */
+/* ---- making --------------------------------------------------------------------------------- */
 
 static void add_crowd(struct ipk_segment *seg)
 {
@@ -175,8 +174,7 @@ static void drop(struct queue *q)
 	free(o);
 }
 
-/* ---- in each process ---------------------------------------------------------------------------
- */
+/* ---- in each process ------------------------------------------------------------------------ */
 
 static struct end *attach(struct queue *q)
 {

@@ -18,8 +18,7 @@ static void drop(struct queue *q)
 	peer_memory_end(q->at);
 }
 
-/* ---- a cache line ------------------------------------------------------------------------------
- */
+/* ---- a cache line --------------------------------------------------------------------------- */
 
 struct line {
 	_Alignas(128) _Atomic uint64_t full;
@@ -62,8 +61,7 @@ const struct peer peer_line = {.name = "the raw cache line",
 			       .make = make_line,
 			       .drop = drop};
 
-/* ---- futex -------------------------------------------------------------------------------------
- */
+/* ---- futex ---------------------------------------------------------------------------------- */
 
 struct futex {
 	_Alignas(128) _Atomic uint32_t seq;
@@ -105,8 +103,7 @@ const struct peer peer_futex = {.name = "a raw futex",
 				.send = futex_send,
 				.recv = futex_recv};
 
-/* ---- pipe, socket ------------------------------------------------------------------------------
- */
+/* ---- pipe, socket --------------------------------------------------------------------------- */
 
 static bool make_pipe(struct queue *ret, size_t bytes, uint64_t cap)
 {

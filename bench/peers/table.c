@@ -25,8 +25,7 @@ double table_median(const double *v, unsigned n)
 	return sorted[n / 2];
 }
 
-/* ---- slow mode ---------------------------------------------------------------------------------
- */
+/* ---- slow mode ------------------------------------------------------------------------------ */
 
 static struct crew line;
 static double line_limit; /* ns */
@@ -108,8 +107,7 @@ void line_end(void)
 	crew_end(&line);
 }
 
-/* ---- tables ------------------------------------------------------------------------------------
- */
+/* ---- tables --------------------------------------------------------------------------------- */
 
 void table_print(const char *section, const char *title, const char *unit, struct row *rows,
 		 unsigned n)

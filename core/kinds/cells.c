@@ -22,8 +22,7 @@ u64 ipk_cells_free(const struct ipk_cells *c)
 	return n;
 }
 
-/* ---- owners ------------------------------------------------------------------------------------
- */
+/* ---- owners --------------------------------------------------------------------------------- */
 
 bool ipk_owner_gone(struct ipk_segment *seg, u64 owner)
 {
@@ -71,8 +70,7 @@ bool ipk_cell_free_of_process(struct ipk_segment *seg, u64 *cell, u64 val,
 	return freed;
 }
 
-/* ---- after a death -----------------------------------------------------------------------------
- */
+/* ---- after a death -------------------------------------------------------------------------- */
 
 /* Who was found alive a moment ago is not asked about again; who is dead is, for each cell. */
 struct known_alive {

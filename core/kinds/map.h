@@ -204,15 +204,13 @@ int ipk_map_open_as(struct ipk_segment *seg, const char *name, const struct ipk_
 		    const char *type, const char *key, struct ipk_map **ret_map,
 		    struct ipk_error *err);
 
-/* ---- map_change.c -----------------------------------------------------------------------------
- */
+/* ---- map_change.c --------------------------------------------------------------------------- */
 
 /* As ipk_map_put() or, with if_absent, ipk_map_put_if_absent(); err may be NULL. */
 int ipk_map_set(struct ipk_map *map, const void *key, size_t klen, const void *value, size_t vlen,
 		bool if_absent, i64 deadline, struct ipk_error *err);
 
-/* ---- map_view.c: of each kind's descriptor ----------------------------------------------------
- */
+/* ---- map_view.c: of each kind's descriptor -------------------------------------------------- */
 
 extern const struct ipk_arg ipk_map_params[];
 int ipk_map_size(const struct ipk_new *n, uint64_t *ret_size, struct ipk_error *err);
@@ -228,15 +226,13 @@ int ipk_map_item(const struct ipk_object_view *o, const char *text, size_t len, 
 		 void *arg);
 int ipk_map_holders(const struct ipk_object_view *o, ipk_holder_fn *fn, void *arg);
 
-/* ---- map_check.c ------------------------------------------------------------------------------
- */
+/* ---- map_check.c ---------------------------------------------------------------------------- */
 
 int ipk_map_check(const struct ipk_object_view *o, struct ipk_checker *c);
 /* map_repair.c */
 int ipk_map_repair(const struct ipk_object_view *o, struct ipk_repairer *r);
 
-/* ---- map_write.c ------------------------------------------------------------------------------
- */
+/* ---- map_write.c ---------------------------------------------------------------------------- */
 
 /* Fills a body for cap entries; called by create in its transaction. */
 int ipk_map_init(struct ipk_tx *tx, struct ipk_map_body *b, u64 cap);
@@ -251,8 +247,7 @@ int ipk_map_recover(struct ipk_obj *obj);
 int ipk_map_destroy(struct ipk_obj *obj);
 void ipk_map_wake(struct ipk_obj *obj);
 
-/* ---- map_scan.c: reading through a mapping or a view ------------------------------------------
- */
+/* ---- map_scan.c: reading through a mapping or a view ---------------------------------------- */
 
 /* Where the bytes come from: the mapping of seg, or view where that is NULL. */
 struct ipk_map_source {

@@ -36,8 +36,7 @@ static u32 value_len(const struct ipk_map_entry *e)
 	return (u32)(e->lens >> 32);
 }
 
-/* ---- constants ---------------------------------------------------------------------------------
- */
+/* ---- constants ------------------------------------------------------------------------------ */
 
 static int mend_constants(struct fix *f)
 {
@@ -60,8 +59,7 @@ static int mend_constants(struct fix *f)
 	return 0;
 }
 
-/* ---- entries -----------------------------------------------------------------------------------
- */
+/* ---- entries -------------------------------------------------------------------------------- */
 
 /* The entry that a slot names, if it is one as far as its lengths go. */
 static struct ipk_map_entry *entry_at(struct fix *f, u64 off)
@@ -156,8 +154,7 @@ static void drop_twins(struct fix *f)
 	f->nv = n;
 }
 
-/* ---- the table ---------------------------------------------------------------------------------
- */
+/* ---- the table ------------------------------------------------------------------------------ */
 
 static bool in_order(const struct fix *f)
 {

@@ -119,8 +119,7 @@ int ipk_map_give_room(struct ipk_map_write *w)
 	return r == -ENOSPC ? 0 : r;
 }
 
-/* ---- the end of a map --------------------------------------------------------------------------
- */
+/* ---- the end of a map ----------------------------------------------------------------------- */
 
 /* One transaction's share. Whoever comes after a dead one goes on where it was. */
 struct destruction {

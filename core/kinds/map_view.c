@@ -204,8 +204,7 @@ static const struct ipk_bench bench = {
 	.options = (const struct ipk_param[]){{"key", "bytes:16"}, {NULL, NULL}},
 };
 
-/* ---- the descriptor ----------------------------------------------------------------------------
- */
+/* ---- the descriptor ------------------------------------------------------------------------- */
 
 static const char *const stat_names[] = {"puts",  "deletes",    "changes", "tables",
 					 "slots", "tombstones", NULL};

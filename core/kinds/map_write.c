@@ -39,8 +39,7 @@ static void fill_entry(struct ipk_map_write *w, u64 off)
 	ipk_st(&e->ver, w->ver, release); /* pairs with the acquire in read_entry() */
 }
 
-/* ---- the map's lock ---------------------------------------------------------------------------
- */
+/* ---- the map's lock ------------------------------------------------------------------------- */
 
 /* Killed before this store, we are a dead owner ourselves. */
 static void suspect(struct ipk_map_body *b)

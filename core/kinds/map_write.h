@@ -51,8 +51,7 @@ int ipk_map_drop(struct ipk_map_write *w);
 /* Allocates a block that building[which] names until it is part of the map. */
 int ipk_map_build(struct ipk_map_write *w, int which, u64 size, u64 *ret_off);
 
-/* ---- map_table.c ------------------------------------------------------------------------------
- */
+/* ---- map_table.c ---------------------------------------------------------------------------- */
 
 /* Makes all slots of a table EMPTY. */
 void ipk_map_clear(struct ipk_segment *seg, u64 off, u32 log2);

@@ -7,8 +7,7 @@
 #include "kinds/hooks.h"
 #include "kinds/mutex.h"
 
-/* ---- handle ------------------------------------------------------------------------------------
- */
+/* ---- handle --------------------------------------------------------------------------------- */
 
 static struct ipk_mutex_body *body_of(struct ipk_obj *obj)
 {

@@ -31,8 +31,7 @@ static int mutex_create(struct ipk_tx *tx, void *body, uint64_t body_off, const 
 
 IPK_ATTACH_DETACH(mutex, ipk_mutex_open(seg, name, &handle, err))
 
-/* ---- views -------------------------------------------------------------------------------------
- */
+/* ---- views ---------------------------------------------------------------------------------- */
 
 static int read_word(const struct ipk_object_view *o, u64 *ret_word)
 {

@@ -29,8 +29,7 @@ static struct ipk_queue_slot *slot(const struct fix *f, u64 i)
 	return f->r->at(f->r, qv_slot(&f->qv, i), f->qv.g.size ? 8 : sizeof(struct ipk_queue_slot));
 }
 
-/* ---- constants ---------------------------------------------------------------------------------
- */
+/* ---- constants ------------------------------------------------------------------------------ */
 
 /* What the object was created with tells them. */
 static int mend_constants(struct fix *f)
@@ -56,8 +55,7 @@ static int mend_constants(struct fix *f)
 	return ipk_queue_look(f->o, &f->qv);
 }
 
-/* ---- positions ---------------------------------------------------------------------------------
- */
+/* ---- positions ------------------------------------------------------------------------------ */
 
 /* The lap of the last position of a slot. */
 static i64 lap_of(u64 w)
@@ -144,8 +142,7 @@ static int find_next(struct fix *f)
 	return 0;
 }
 
-/* ---- words -------------------------------------------------------------------------------------
- */
+/* ---- words ---------------------------------------------------------------------------------- */
 
 static void mend_word(struct fix *f, u64 i)
 {
@@ -186,8 +183,7 @@ static void mend_value(struct fix *f, u64 i)
 		s->w = qw_lap(s->w) + QW_LAP;
 }
 
-/* ---- hints -------------------------------------------------------------------------------------
- */
+/* ---- hints ---------------------------------------------------------------------------------- */
 
 static u64 code(const struct fix *f, i64 lap, u64 i)
 {

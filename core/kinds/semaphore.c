@@ -10,8 +10,7 @@
 
 #define POLL_NS INT64_C(10000000) /* of a waiter who may not announce itself */
 
-/* ---- handle ------------------------------------------------------------------------------------
- */
+/* ---- handle --------------------------------------------------------------------------------- */
 
 int ipk_semaphore_open(struct ipk_segment *seg, const char *name, struct ipk_semaphore **ret_sem,
 		       struct ipk_error *err)

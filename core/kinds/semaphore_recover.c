@@ -20,8 +20,7 @@ int ipk_sem_bind(struct ipk_obj *obj, struct ipk_sem_shape *ret)
 	return 0;
 }
 
-/* ---- after a death -----------------------------------------------------------------------------
- */
+/* ---- after a death -------------------------------------------------------------------------- */
 
 int ipk_sem_settle(const struct ipk_sem_shape *s)
 {

@@ -51,8 +51,7 @@ static int semaphore_create(struct ipk_tx *tx, void *body, uint64_t body_off,
 
 IPK_ATTACH_DETACH(semaphore, ipk_semaphore_open(seg, name, &handle, err))
 
-/* ---- views -------------------------------------------------------------------------------------
- */
+/* ---- views ---------------------------------------------------------------------------------- */
 
 static int measure(const struct ipk_object_view *o, struct ipk_cells_at *ret)
 {

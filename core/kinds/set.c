@@ -89,8 +89,7 @@ uint64_t ipk_set_changes(const struct ipk_set *set)
 	return ipk_map_changes(&set->map);
 }
 
-/* ---- the descriptor ----------------------------------------------------------------------------
- */
+/* ---- the descriptor ------------------------------------------------------------------------- */
 
 IPK_ATTACH_DETACH(set, ipk_set_open(seg, name, NULL, &handle, err))
 

@@ -28,8 +28,7 @@ const void *ipk_slot_value(struct ipk_segment *seg, struct ipk_slot_value *v, u6
 	return buf ? buf->bytes : NULL;
 }
 
-/* ---- blocks ------------------------------------------------------------------------------------
- */
+/* ---- blocks --------------------------------------------------------------------------------- */
 
 struct swap {
 	u64 *buf;
@@ -116,8 +115,7 @@ int ipk_slot_release_all(struct ipk_self *me, u64 *const buf[], u32 n)
 	return r;
 }
 
-/* ---- storing -----------------------------------------------------------------------------------
- */
+/* ---- storing -------------------------------------------------------------------------------- */
 
 /* Kept for the slot's next values, unless this is so much more than they seem to need. */
 static bool oversized(struct ipk_segment *seg, u64 off, u64 len)
@@ -189,8 +187,7 @@ int ipk_slot_store(const struct ipk_slot_store *how, struct ipk_slot_value *v, c
 	return 0;
 }
 
-/* ---- without trust -----------------------------------------------------------------------------
- */
+/* ---- without trust -------------------------------------------------------------------------- */
 
 static int read_words(struct ipk_view *view, u64 off, u64 *ret_buf, u64 *ret_len)
 {

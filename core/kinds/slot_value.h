@@ -59,8 +59,7 @@ int ipk_slot_release(struct ipk_self *me, struct ipk_slot_value *v);
 /* The same for n of them, as the object goes. */
 int ipk_slot_release_all(struct ipk_self *me, u64 *const buf[], u32 n);
 
-/* ---- without trust -----------------------------------------------------------------------------
- */
+/* ---- without trust -------------------------------------------------------------------------- */
 
 /*
  * Puts the size bytes at off into *out, or where size is 0 the value of the slot_value there.

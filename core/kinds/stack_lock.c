@@ -10,8 +10,7 @@
 			     */
 #define SWEEP_PATIENCE INT64_C(100000000)
 
-/* ---- changes of several words ------------------------------------------------------------------
- */
+/* ---- changes of several words --------------------------------------------------------------- */
 
 static void store_order(struct ipk_stack *s, const struct ipk_stack_change *c)
 {
@@ -85,8 +84,7 @@ static int redo(struct ipk_stack *s)
 	return 0;
 }
 
-/* ---- the lock ----------------------------------------------------------------------------------
- */
+/* ---- the lock ------------------------------------------------------------------------------- */
 
 static i64 stretched(i64 deadline, i64 patience)
 {
@@ -132,8 +130,7 @@ int ipk_stack_lock_slow(struct ipk_stack *s, struct ipk_self *me, i64 deadline)
 	return r == -ETIMEDOUT && deadline == IPK_NOWAIT ? -EAGAIN : r;
 }
 
-/* ---- leases ------------------------------------------------------------------------------------
- */
+/* ---- leases --------------------------------------------------------------------------------- */
 
 int ipk_stack_give_back(struct ipk_stack *s, u32 id)
 {
@@ -220,8 +217,7 @@ int ipk_stack_mend(struct ipk_stack *s, bool ask)
 	return r < 0 ? r : n;
 }
 
-/* ---- what the segment asks ---------------------------------------------------------------------
- */
+/* ---- what the segment asks ------------------------------------------------------------------ */
 
 void ipk_stack_wake(struct ipk_obj *obj)
 {

@@ -3,8 +3,7 @@
 #include "kinds/hooks.h"
 #include "kinds/stack_view.h"
 
-/* ---- creation ---------------------------------------------------------------------------------
- */
+/* ---- creation ------------------------------------------------------------------------------- */
 
 static const struct ipk_arg params[] = {
 	{.name = "cap",
@@ -42,8 +41,7 @@ static int stack_create(struct ipk_tx *tx, void *body, uint64_t body_off, const 
 
 IPK_ATTACH_DETACH(stack, ipk_stack_open(seg, name, NULL, &handle, err))
 
-/* ---- verbs ------------------------------------------------------------------------------------
- */
+/* ---- verbs ---------------------------------------------------------------------------------- */
 
 /* The last that was taken first: they lie as before. */
 static void put_back(struct ipk_stack *s, struct ipk_stack_lease *leases, unsigned n)
@@ -79,8 +77,7 @@ const struct ipk_op ipk_stack_ops[] = {
 	{.name = NULL},
 };
 
-/* ---- measuring ---------------------------------------------------------------------------------
- */
+/* ---- measuring ------------------------------------------------------------------------------ */
 
 static const struct ipk_bench bench = {
 	.round = "push + pop",
@@ -91,8 +88,7 @@ static const struct ipk_bench bench = {
 	.recv = bench_recv,
 };
 
-/* ---- the descriptor ----------------------------------------------------------------------------
- */
+/* ---- the descriptor ------------------------------------------------------------------------- */
 
 const struct ipk_kind ipk_kind_stack = {
 	.id = 10,

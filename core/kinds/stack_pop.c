@@ -30,8 +30,7 @@ struct take {
 	struct ipk_stack_lease *leases;
 };
 
-/* ---- the top -----------------------------------------------------------------------------------
- */
+/* ---- the top -------------------------------------------------------------------------------- */
 
 /* Lock held, nothing on the stack. What the dead have leased may come back: 1. Else why there is
  * nothing. */
@@ -308,8 +307,7 @@ int ipk_stack_peek(struct ipk_stack *s, void *buf, size_t size, struct ipk_stack
 	return r;
 }
 
-/* ---- leases ------------------------------------------------------------------------------------
- */
+/* ---- leases --------------------------------------------------------------------------------- */
 
 /* Lock held. */
 static int lease_one(struct take *t, struct ipk_stack_lease *ret)
@@ -473,8 +471,7 @@ int ipk_stack_nack(struct ipk_stack *s, struct ipk_stack_lease *lease)
 	return r;
 }
 
-/* ---- the end -----------------------------------------------------------------------------------
- */
+/* ---- the end -------------------------------------------------------------------------------- */
 
 int ipk_stack_shutdown(struct ipk_stack *s)
 {

@@ -55,8 +55,7 @@ static int mend_constants(struct fix *f)
 	return ipk_stack_look(f->o, &f->sv);
 }
 
-/* ---- is there anything to do? ------------------------------------------------------------------
- */
+/* ---- is there anything to do? --------------------------------------------------------------- */
 
 static void on_finding(struct ipk_checker *c, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
@@ -72,8 +71,7 @@ static void on_block(struct ipk_checker *c, uint64_t off, uint64_t size)
 	(void)c, (void)off, (void)size;
 }
 
-/* ---- slots -------------------------------------------------------------------------------------
- */
+/* ---- slots ---------------------------------------------------------------------------------- */
 
 /* The change that was decided on, if it can be. */
 static void finish_change(struct fix *f)

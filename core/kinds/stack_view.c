@@ -63,8 +63,7 @@ int ipk_stack_words(struct ipk_stack_view *sv, ipk_stack_word_fn *fn, void *arg)
 	return r;
 }
 
-/* ---- leases ------------------------------------------------------------------------------------
- */
+/* ---- leases --------------------------------------------------------------------------------- */
 
 static int note_leased(struct ipk_stack_view *sv, void *arg, u32 id, u64 w)
 {
@@ -108,8 +107,7 @@ int ipk_stack_find_leased(struct ipk_stack_view *sv, struct ipk_stack_leased *re
 	return r;
 }
 
-/* ---- numbers -----------------------------------------------------------------------------------
- */
+/* ---- numbers -------------------------------------------------------------------------------- */
 
 int ipk_stack_inspect(const struct ipk_object_view *o, uint64_t *ret_used, uint64_t *ret_cap)
 {
@@ -141,8 +139,7 @@ int ipk_stack_stats(const struct ipk_object_view *o, struct ipk_visitor *v)
 	return r;
 }
 
-/* ---- items -------------------------------------------------------------------------------------
- */
+/* ---- items ---------------------------------------------------------------------------------- */
 
 struct walk {
 	ipk_item_fn *fn;

@@ -30,8 +30,7 @@ static pthread_key_t thread_key;
 static pthread_mutex_t attached_mutex = PTHREAD_MUTEX_INITIALIZER;
 static struct ipk_segment *attached;
 
-/* ---- joining ------------------------------------------------------------------------------------
- */
+/* ---- joining -------------------------------------------------------------------------------- */
 
 /* Numbers below 64 index a bit in each object handle; more threads than that do without. */
 static u32 free_tix(struct ipk_segment *seg)
@@ -149,8 +148,7 @@ struct ipk_self *ipk_self_slow(struct ipk_segment *seg, int *ret_error)
 	return me;
 }
 
-/* ---- leaving ------------------------------------------------------------------------------------
- */
+/* ---- leaving -------------------------------------------------------------------------------- */
 
 /* Takes the robust word away: the node unlinked by its own thread, else left to it. */
 void ipk_node_drop(struct ipk_self *s, bool own)

@@ -31,8 +31,7 @@ void ipk_salvage_did(const struct ipk_salvage *s, const char *where, const char 
 	s->did(s->arg, where, what);
 }
 
-/* ---- reading the file --------------------------------------------------------------------------
- */
+/* ---- reading the file ----------------------------------------------------------------------- */
 
 /* What is not there reads as zeros. */
 static int read_some(int fd, u64 off, u8 *p, u64 len)
@@ -81,8 +80,7 @@ static int copy_data(int fd, struct ipk_salvage *s)
 	return 0;
 }
 
-/* ---- the journal -------------------------------------------------------------------------------
- */
+/* ---- the journal ---------------------------------------------------------------------------- */
 
 /* The words that a transaction may change. */
 static bool changeable(u64 off, u64 size)
@@ -136,8 +134,7 @@ static void free_lock(struct ipk_salvage *s)
 		s->h->lock = ((lock >> IPK_LOCK_SEQ_SHIFT) + 1) << IPK_LOCK_SEQ_SHIFT;
 }
 
-/* ---- sizes -------------------------------------------------------------------------------------
- */
+/* ---- sizes ---------------------------------------------------------------------------------- */
 
 static bool plausible(u64 size, u64 file_size)
 {
@@ -203,8 +200,7 @@ static void mend_header(struct ipk_salvage *s)
 	}
 }
 
-/* ---- the copy ----------------------------------------------------------------------------------
- */
+/* ---- the copy ------------------------------------------------------------------------------- */
 
 static int make_copy(int fd, struct ipk_salvage *s)
 {
@@ -288,8 +284,7 @@ void ipk_salvage_free(struct ipk_salvage *s)
 	s->fd = -1;
 }
 
-/* ---- claims ------------------------------------------------------------------------------------
- */
+/* ---- claims --------------------------------------------------------------------------------- */
 
 static bool unclaimed(const struct ipk_salvage *s, u64 page, u64 len)
 {

@@ -41,8 +41,7 @@ static struct ipk_object *object(struct ipk_salvage *s, u64 off)
 	return off ? ipk_salvage_at(s, off, sizeof(struct ipk_object), IPK_LINE) : NULL;
 }
 
-/* ---- names -------------------------------------------------------------------------------------
- */
+/* ---- names ---------------------------------------------------------------------------------- */
 
 static bool name_ok(const struct ipk_object *o)
 {
@@ -115,8 +114,7 @@ static void mend_name(struct ipk_salvage *s, struct ipk_object *o, u64 entry)
 	ipk_salvage_did(s, WHERE, "an object whose name was damaged is called %s", o->name);
 }
 
-/* ---- headers -----------------------------------------------------------------------------------
- */
+/* ---- headers -------------------------------------------------------------------------------- */
 
 static bool shape_ok(const struct ipk_object *o, u64 have)
 {
@@ -190,8 +188,7 @@ static bool adopt(struct ipk_salvage *s, u64 off, u64 entry)
 	return true;
 }
 
-/* ---- what the directory names ------------------------------------------------------------------
- */
+/* ---- what the directory names --------------------------------------------------------------- */
 
 /* The slots, if there is a directory; claimed. */
 static u64 *slots_of(struct ipk_salvage *s, u64 *ret_n)
@@ -250,8 +247,7 @@ int ipk_salvage_named(struct ipk_salvage *s, struct ipk_salvage_objects *ret)
 	return r;
 }
 
-/* ---- removed objects, lost objects -------------------------------------------------------------
- */
+/* ---- removed objects, lost objects ---------------------------------------------------------- */
 
 int ipk_salvage_zombies(struct ipk_salvage *s, struct ipk_salvage_objects *ret)
 {
@@ -310,8 +306,7 @@ int ipk_salvage_lost(struct ipk_salvage *s, struct ipk_salvage_objects *ret)
 	return r;
 }
 
-/* ---- the new directory -------------------------------------------------------------------------
- */
+/* ---- the new directory ---------------------------------------------------------------------- */
 
 struct named {
 	u64 hash, off;

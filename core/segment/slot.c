@@ -202,8 +202,7 @@ void ipk_slot_fill(struct ipk_participant *p, enum ipk_role role)
 	ipk_process_describe(p, (u32)getpid());
 }
 
-/* ---- what a participant uses ------------------------------------------------------------------
- */
+/* ---- what a participant uses ---------------------------------------------------------------- */
 
 bool ipk_uses_add(struct ipk_self *me, u64 off)
 {

@@ -18,8 +18,7 @@
 _Static_assert(sizeof(struct ipk_undo_header) == 128, "");
 _Static_assert(sizeof(struct ipk_undo_piece) == 16, "");
 
-/* ---- bytes -------------------------------------------------------------------------------------
- */
+/* ---- bytes ---------------------------------------------------------------------------------- */
 
 /* *ret_n: how many there were. */
 static int read_all(int fd, u64 off, u8 *p, u64 len, u64 *ret_n)
@@ -82,8 +81,7 @@ void ipk_undo_free(struct ipk_undo *u)
 	memset(u, 0, sizeof(*u));
 }
 
-/* ---- collecting --------------------------------------------------------------------------------
- */
+/* ---- collecting ----------------------------------------------------------------------------- */
 
 static int add_piece(struct ipk_undo *u, u64 off, const u8 *old, const u8 *new, u64 len)
 {
@@ -179,8 +177,7 @@ int ipk_undo_collect(int fd, const struct ipk_salvage *s, struct ipk_undo *ret)
 	return 0;
 }
 
-/* ---- the file ----------------------------------------------------------------------------------
- */
+/* ---- the file ------------------------------------------------------------------------------- */
 
 static int sync_directory(const char *path)
 {
@@ -320,8 +317,7 @@ int ipk_undo_remove(const char *path)
 	return unlink(path) == 0 ? sync_directory(path) : -errno;
 }
 
-/* ---- the segment -------------------------------------------------------------------------------
- */
+/* ---- the segment ---------------------------------------------------------------------------- */
 
 bool ipk_undo_is_of(const struct ipk_undo *u, int fd)
 {

@@ -34,8 +34,7 @@ struct ipk_view {
 	struct overlay overlay;
 };
 
-/* ---- bytes -------------------------------------------------------------------------------------
- */
+/* ---- bytes ---------------------------------------------------------------------------------- */
 
 static int read_all(int fd, u64 off, u8 *p, u64 len)
 {
@@ -213,8 +212,7 @@ int ipk_view_u32(struct ipk_view *view, uint64_t off, uint32_t *ret_val)
 	return r;
 }
 
-/* ---- opening -----------------------------------------------------------------------------------
- */
+/* ---- opening -------------------------------------------------------------------------------- */
 
 /* Takes fd over on success. */
 static int view_new(int fd, const char *name, struct ipk_view **ret_view, struct ipk_error *err)

@@ -102,8 +102,7 @@ bool ipk_object_view_current(const struct ipk_object_view *object)
 	       IPK_OBJ_STATE(o.state) == IPK_OBJ_LIVE;
 }
 
-/* ---- the directory -----------------------------------------------------------------------------
- */
+/* ---- the directory -------------------------------------------------------------------------- */
 
 struct table {
 	u64 word; /* as header.dir */

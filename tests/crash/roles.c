@@ -7,8 +7,7 @@
 #include "ipk/stack.h"
 #include "soak.h"
 
-/* ---- queue: what was acknowledged is delivered, and twice only when marked --------------------
- */
+/* ---- queue: what was acknowledged is delivered, and twice only when marked ------------------ */
 
 #define LONG_VALUE 200
 
@@ -148,8 +147,7 @@ static void queue_remove(struct ipk_segment *seg)
 	ipk_object_remove(seg, "q", NULL);
 }
 
-/* ---- map: a key has the value that was put last, or the one that was under way ------------------
- */
+/* ---- map: a key has the value that was put last, or the one that was under way -------------- */
 
 static int map_create(struct ipk_segment *seg)
 {

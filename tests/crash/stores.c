@@ -46,8 +46,7 @@ static void protect_all(bool writable)
 		protect(&mappings[i], writable);
 }
 
-/* ---- what changes a file or its mappings by system call: linked with --wrap --------------------
- */
+/* ---- what changes a file or its mappings by system call: linked with --wrap ----------------- */
 
 void *__real_mmap64(void *addr, size_t size, int prot, int flags, int fd, off_t off);
 int __real_munmap(void *addr, size_t size);

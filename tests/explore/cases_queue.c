@@ -29,8 +29,7 @@ static int open_queue(struct actor *a)
 	return ipk_queue_open(a->seg, "x", NULL, (struct ipk_queue **)&a->handle, NULL);
 }
 
-/* ---- operations --------------------------------------------------------------------------------
- */
+/* ---- operations ----------------------------------------------------------------------------- */
 
 static i64 push(struct actor *a, u64 val)
 {
@@ -160,8 +159,7 @@ static i64 pop_text(struct actor *a, u64 unused)
 		       : (i64)item.len;
 }
 
-/* ---- before and after --------------------------------------------------------------------------
- */
+/* ---- before and after ----------------------------------------------------------------------- */
 
 static void warm(struct actor *a)
 {

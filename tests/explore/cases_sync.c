@@ -41,8 +41,7 @@ static size_t data_text(struct actor *a, char *buf, size_t size)
 	return (size_t)snprintf(buf, size, "data %llu ", (unsigned long long)*data(a));
 }
 
-/* ---- events ------------------------------------------------------------------------------------
- */
+/* ---- events --------------------------------------------------------------------------------- */
 
 /* A number of tokens, and the word on which who finds none waits. */
 static u64 *tokens(struct actor *a)
@@ -98,8 +97,7 @@ static void event_contents(struct actor *a, char *buf, size_t size)
 	snprintf(buf, size, "%llu tokens", (unsigned long long)ipk_ld(tokens(a), relaxed));
 }
 
-/* ---- objects -----------------------------------------------------------------------------------
- */
+/* ---- objects -------------------------------------------------------------------------------- */
 
 static int create_latch(struct ipk_segment *seg)
 {

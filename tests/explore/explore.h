@@ -72,8 +72,7 @@ static inline u64 *spare_word(struct actor *a, unsigned i)
 	return &((struct ipk_participant *)(void *)(a->seg->base + world_spare))->spare[i];
 }
 
-/* ---- bounds and choices (sched.c) --------------------------------------------------------------
- */
+/* ---- bounds and choices (sched.c) ----------------------------------------------------------- */
 
 struct bounds {
 	u32 preempt; /* switches away from an actor that could go on */
@@ -136,8 +135,7 @@ extern char sched_why[1024];
 /* 0, or 1 + the number of the actor who had the slot and is dead: its byte is not locked. */
 unsigned sched_slot_dead(u32 slot);
 
-/* ---- memory (memory.c) -------------------------------------------------------------------------
- */
+/* ---- memory (memory.c) ---------------------------------------------------------------------- */
 
 struct mapping {
 	u8 *base;
@@ -174,8 +172,7 @@ extern void *memory_weak[WEAK_MAX];
 /* Called with each place that has an order, if set. */
 extern void (*memory_place)(void *pc, int order);
 
-/* ---- the world (world.c) -----------------------------------------------------------------------
- */
+/* ---- the world (world.c) -------------------------------------------------------------------- */
 
 extern struct actor world_actor[ACTORS + 1];
 extern bool world_recording; /* the start has been taken down: what is stored is put back */
@@ -190,8 +187,7 @@ void world_verify(void);
 void world_items(struct actor *a, char *buf, size_t size);
 void *real_alloc(size_t size);
 
-/* ---- the oracle (oracle.c) ---------------------------------------------------------------------
- */
+/* ---- the oracle (oracle.c) ------------------------------------------------------------------ */
 
 void oracle_reset(void);
 void oracle_learn(const struct outcome *o);

@@ -103,8 +103,7 @@ void __tsan_atomic_signal_fence(int order)
 	(void)order;
 }
 
-/* ---- copies ------------------------------------------------------------------------------------
- */
+/* ---- copies --------------------------------------------------------------------------------- */
 
 void *explore_memcpy(void *dst, const void *src, size_t n)
 {

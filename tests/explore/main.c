@@ -167,8 +167,7 @@ static bool report(const struct scenario *s, unsigned n)
 	return ok;
 }
 
-/* ---- weakening ---------------------------------------------------------------------------------
- */
+/* ---- weakening ------------------------------------------------------------------------------ */
 
 static bool survives(const struct scenario **ret_by)
 {

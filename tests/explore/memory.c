@@ -19,8 +19,7 @@
 void *memory_weak[WEAK_MAX];
 void (*memory_place)(void *pc, int order);
 
-/* ---- stores and loads --------------------------------------------------------------------------
- */
+/* ---- stores and loads ----------------------------------------------------------------------- */
 
 static struct store *append(const struct span *s, unsigned t, bool rmw, int order)
 {
@@ -299,8 +298,7 @@ void memory_fence(int order, void *pc)
 	fence(t, order);
 }
 
-/* ---- plain accesses ----------------------------------------------------------------------------
- */
+/* ---- plain accesses ------------------------------------------------------------------------- */
 
 static void plain_word(const struct span *s, unsigned t, bool store, void *pc)
 {
@@ -330,8 +328,7 @@ void memory_plain(void *p, size_t len, bool store, void *pc)
 			  (u64)((u8 *)p - mapping()->base), len, 0, 0, pc);
 }
 
-/* ---- the system, and clocks --------------------------------------------------------------------
- */
+/* ---- the system, and clocks ----------------------------------------------------------------- */
 
 static bool find_off(u64 off, struct span *ret)
 {

@@ -56,8 +56,7 @@ void oracle_learn(const struct outcome *o)
 	known[nknown++] = *o;
 }
 
-/* ---- contents ----------------------------------------------------------------------------------
- */
+/* ---- contents ------------------------------------------------------------------------------- */
 
 static u32 number_of(const char *text)
 {
@@ -102,8 +101,7 @@ u32 oracle_contents(const struct scenario *s)
 	return ends[i].text;
 }
 
-/* ---- outcomes ----------------------------------------------------------------------------------
- */
+/* ---- outcomes ------------------------------------------------------------------------------- */
 
 static bool before(const struct outcome *o, unsigned t, u32 i, unsigned u, u32 j)
 {

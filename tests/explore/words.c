@@ -27,8 +27,7 @@ static u32 looks; /* by the observer in this run */
 static u8 *arena;
 static size_t arena_at;
 
-/* ---- views -------------------------------------------------------------------------------------
- */
+/* ---- views ---------------------------------------------------------------------------------- */
 
 void join(u16 *into, const u16 *from, u32 begin, u32 end)
 {
@@ -63,8 +62,7 @@ void take_over(unsigned t, const struct store *s, bool acquire)
 			join(acquire ? view[t] : pending[t], s->seq[u]->v, 0, s->seq[u]->n);
 }
 
-/* ---- words -------------------------------------------------------------------------------------
- */
+/* ---- words ---------------------------------------------------------------------------------- */
 
 void memory_reset_case(void)
 {
@@ -239,8 +237,7 @@ void memory_settle(void)
 	}
 }
 
-/* ---- races -------------------------------------------------------------------------------------
- */
+/* ---- races ---------------------------------------------------------------------------------- */
 
 static const char *const access_name[ACCESSES] = {"plain store", "plain load", "store", "load"};
 

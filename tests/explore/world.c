@@ -49,8 +49,7 @@ static void die(const char *what, int r, const char *why)
 	exit(2);
 }
 
-/* ---- memory of its own -------------------------------------------------------------------------
- */
+/* ---- memory of its own ---------------------------------------------------------------------- */
 
 void *real_alloc(size_t size)
 {
@@ -126,8 +125,7 @@ void __wrap_free(void *p)
 		__real_free(p);
 }
 
-/* ---- the system --------------------------------------------------------------------------------
- */
+/* ---- the system ----------------------------------------------------------------------------- */
 
 /* The locks are the actors' own descriptions'; those of the dead are gone. */
 int __wrap_fcntl64(int fd, int cmd, ...)
@@ -169,8 +167,7 @@ int explore_nanosleep(const struct timespec *t, struct timespec *ret_left)
 	return 0;
 }
 
-/* ---- threads' own memory -----------------------------------------------------------------------
- */
+/* ---- threads' own memory -------------------------------------------------------------------- */
 
 static int find_tls(struct dl_phdr_info *info, size_t size, void *arg)
 {
@@ -207,8 +204,7 @@ void world_tls_load(unsigned t)
 	memcpy(tls.at, tls.now[t], tls.size);
 }
 
-/* ---- the segment -------------------------------------------------------------------------------
- */
+/* ---- the segment ---------------------------------------------------------------------------- */
 
 static void attach(const struct scenario *s, unsigned t)
 {
@@ -309,8 +305,7 @@ void world_verify(void)
 		die("the segment", -EBADMSG, "has changed behind the explorer's back");
 }
 
-/* ---- what the kind's check finds ---------------------------------------------------------------
- */
+/* ---- what the kind's check finds ------------------------------------------------------------ */
 
 struct findings {
 	struct ipk_checker checker;
@@ -357,8 +352,7 @@ const char *world_check(const struct scenario *s)
 	return f.n ? f.text : NULL;
 }
 
-/* ---- contents without taking anything out ------------------------------------------------------
- */
+/* ---- contents without taking anything out --------------------------------------------------- */
 
 struct text {
 	char *buf;

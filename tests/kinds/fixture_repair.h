@@ -135,8 +135,7 @@ static inline int drop_good(void **state)
 	return dir_teardown(state);
 }
 
-/* ---- what is in it -----------------------------------------------------------------------------
- */
+/* ---- what is in it -------------------------------------------------------------------------- */
 
 static inline int hold_item(void *arg, const struct ipk_item *item)
 {

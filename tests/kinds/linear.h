@@ -39,8 +39,7 @@ struct lin_model {
 	void *object;
 };
 
-/* ---- configurations that led nowhere -----------------------------------------------------------
- */
+/* ---- configurations that led nowhere -------------------------------------------------------- */
 
 struct lin_seen {
 	uint64_t *v, n, cap;
@@ -76,8 +75,7 @@ static inline bool lin_note(struct lin_seen *s, uint64_t h)
 	return true;
 }
 
-/* ---- the search --------------------------------------------------------------------------------
- */
+/* ---- the search ----------------------------------------------------------------------------- */
 
 static inline bool lin_done(const struct lin_run *run, uint32_t n)
 {

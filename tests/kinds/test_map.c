@@ -23,8 +23,7 @@ static void expect(struct ipk_map *m, const char *key, const char *val)
 	assert_memory_equal(buf, val, len);
 }
 
-/* ---- one operation after the other -------------------------------------------------------------
- */
+/* ---- one operation after the other ---------------------------------------------------------- */
 
 static void a_value_is_what_was_put_last(void **state)
 {
@@ -236,8 +235,7 @@ static void add_counts_in_every_number_type_from_zero(void **state)
 	end(m, "m");
 }
 
-/* ---- attaching, removal -------------------------------------------------------------------------
- */
+/* ---- attaching, removal --------------------------------------------------------------------- */
 
 static void a_reader_without_permission_to_write_reads(void **state)
 {

@@ -19,8 +19,7 @@
 #define IDLE INT64_C(500000000) /* ns */
 #define SLEEPS_AT_FIRST 5       /* until all have seen that somebody sleeps */
 
-/* ---- system calls ------------------------------------------------------------------------------
- */
+/* ---- system calls --------------------------------------------------------------------------- */
 
 static int *forbidden_call; /* the first that was made; -1 */
 
@@ -213,8 +212,7 @@ static void a_system_call_would_be_noticed(void **state)
 	munmap(forbidden_call, sizeof(*forbidden_call));
 }
 
-/* ---- waiting -----------------------------------------------------------------------------------
- */
+/* ---- waiting -------------------------------------------------------------------------------- */
 
 struct wait {
 	const char *object;

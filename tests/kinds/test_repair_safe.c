@@ -49,8 +49,7 @@ static bool is_sound(void)
 	return check_file(&report) == 0;
 }
 
-/* ---- refused -----------------------------------------------------------------------------------
- */
+/* ---- refused -------------------------------------------------------------------------------- */
 
 static void a_participant_that_lives_keeps_repair_and_undo_out(void **state)
 {
@@ -168,8 +167,7 @@ static void what_is_sound_is_not_touched(void **state)
 	assert_int_equal(ipk_repair_undo(NAME, 0, &err), -ENOENT);
 }
 
-/* ---- taking back -------------------------------------------------------------------------------
- */
+/* ---- taking back ---------------------------------------------------------------------------- */
 
 static void what_was_changed_since_is_not_taken_back(void **state)
 {
@@ -256,8 +254,7 @@ static void saved_bytes_go_when_their_segment_is_gone(void **state)
 	free(bytes);
 }
 
-/* ---- killed ------------------------------------------------------------------------------------
- */
+/* ---- killed --------------------------------------------------------------------------------- */
 
 /* The number of the system call that a stopped child is at. */
 static long call_of(pid_t pid)

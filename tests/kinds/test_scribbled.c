@@ -127,8 +127,7 @@ static void a_repair_while_it_is_scribbled_over_comes_to_an_end(void **state)
 	assert_int_equal(report.len, 0);
 }
 
-/* ---- attached ---------------------------------------------------------------------------------
- */
+/* ---- attached ------------------------------------------------------------------------------- */
 
 struct user {
 	struct scribbler *s;

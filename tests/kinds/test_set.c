@@ -31,8 +31,7 @@ static void end(struct ipk_set *set, const char *name)
 	assert_int_equal(ipk_object_remove(seg, name, NULL), 0);
 }
 
-/* ---- for C programs ----------------------------------------------------------------------------
- */
+/* ---- for C programs ------------------------------------------------------------------------- */
 
 static void a_value_is_there_once(void **state)
 {
@@ -223,8 +222,7 @@ static void each_change_is_told_and_nothing_else(void **state)
 	end(s, "x");
 }
 
-/* ---- for tools ---------------------------------------------------------------------------------
- */
+/* ---- for tools ------------------------------------------------------------------------------ */
 
 static int count_item(void *arg, const struct ipk_item *item)
 {

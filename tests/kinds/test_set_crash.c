@@ -97,8 +97,7 @@ static void work(void *arg)
 	ipk_segment_close(seg);
 }
 
-/* ---- the plain object: one value, there or not -------------------------------------------------
- */
+/* ---- the plain object: one value, there or not ---------------------------------------------- */
 
 static bool step(void *object, struct lin_op *op)
 {
@@ -208,8 +207,7 @@ static void an_answer_that_cannot_be_is_noticed(void **state)
 	assert_true(lin_check(run, 2, &m));
 }
 
-/* ---- stopped and killed with the lock ----------------------------------------------------------
- */
+/* ---- stopped and killed with the lock ------------------------------------------------------- */
 
 struct staged {
 	bool stop; /* instead of dying */

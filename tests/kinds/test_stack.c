@@ -4,8 +4,7 @@
 
 #include "ipk/repair.h"
 
-/* ---- order and limits --------------------------------------------------------------------------
- */
+/* ---- order and limits ----------------------------------------------------------------------- */
 
 static void the_newest_comes_first(void **state)
 {
@@ -91,8 +90,7 @@ static void batches_keep_the_order(void **state)
 	end(s, "x");
 }
 
-/* ---- leases ------------------------------------------------------------------------------------
- */
+/* ---- leases --------------------------------------------------------------------------------- */
 
 static void what_is_given_back_lies_on_top_and_is_marked(void **state)
 {
@@ -158,8 +156,7 @@ static void the_mark_counts_and_stays_a_mark(void **state)
 	end(s, "x");
 }
 
-/* ---- the end -----------------------------------------------------------------------------------
- */
+/* ---- the end -------------------------------------------------------------------------------- */
 
 static void a_shut_stack_lets_nothing_in_and_everything_out(void **state)
 {
@@ -214,8 +211,7 @@ static void who_may_only_read_looks_and_takes_nothing(void **state)
 	end(s, "x");
 }
 
-/* ---- damage ------------------------------------------------------------------------------------
- */
+/* ---- damage --------------------------------------------------------------------------------- */
 
 static void found(const char *what)
 {
@@ -270,8 +266,7 @@ static void damage_is_found(void **state)
 	end(s, "x");
 }
 
-/* ---- repair ------------------------------------------------------------------------------------
- */
+/* ---- repair --------------------------------------------------------------------------------- */
 
 static void remark(void *arg, const char *where, const char *what)
 {

@@ -2,8 +2,7 @@
 /* Stacks under processes that are killed or stopped, and those who wait. */
 #include "fixture_stack.h"
 
-/* ---- leases of the dead ------------------------------------------------------------------------
- */
+/* ---- leases of the dead --------------------------------------------------------------------- */
 
 struct staged {
 	u32 what;
@@ -163,8 +162,7 @@ static void sleepers_are_woken_by_an_item_by_room_and_by_the_end(void **state)
 	munmap(st, sizeof(*st));
 }
 
-/* ---- killed and stopped in the middle ----------------------------------------------------------
- */
+/* ---- killed and stopped in the middle ------------------------------------------------------- */
 
 enum { WITH_THE_LOCK, DECIDED, FILLED, STOPPED };
 
@@ -256,8 +254,7 @@ static void a_stopped_process_holds_up_changes_and_no_look(void **state)
 	munmap(st, sizeof(*st));
 }
 
-/* ---- readers beside writers --------------------------------------------------------------------
- */
+/* ---- readers beside writers ----------------------------------------------------------------- */
 
 /* A value says in its first word what all its other words are. */
 #define WORDS 24u
@@ -343,8 +340,7 @@ static void readers_see_whole_values(void **state)
 	munmap(c, sizeof(*c));
 }
 
-/* ---- a ledger ----------------------------------------------------------------------------------
- */
+/* ---- a ledger ------------------------------------------------------------------------------- */
 
 #define VALUES 200000u
 

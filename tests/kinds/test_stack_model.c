@@ -2,8 +2,7 @@
 /* Stacks: any operations with values of any length, against a simple model. */
 #include "stack_test.h"
 
-/* ---- against a model ---------------------------------------------------------------------------
- */
+/* ---- against a model ------------------------------------------------------------------------ */
 
 #define CAP 24u
 #define HELD 5u

@@ -3,8 +3,7 @@
 #include "fixture_stack.h"
 #include "linear.h"
 
-/* ---- one order for all that was answered -------------------------------------------------------
- */
+/* ---- one order for all that was answered ---------------------------------------------------- */
 
 enum { PUSH, POP, PEEK };
 

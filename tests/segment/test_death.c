@@ -34,8 +34,7 @@ const struct ipk_obj_hooks *ipk_obj_hooks(u16 kind)
 	return kind == TEST_KIND ? &hooks : NULL;
 }
 
-/* ---- processes ---------------------------------------------------------------------------------
- */
+/* ---- processes ------------------------------------------------------------------------------ */
 
 struct family {
 	struct ipk_segment *seg;
@@ -251,8 +250,7 @@ static void an_object_of_the_dead_is_freed_by_the_slower_of_two_sweepers(void **
 	ipk_segment_close(seg);
 }
 
-/* ---- holders ------------------------------------------------------------------------------------
- */
+/* ---- holders -------------------------------------------------------------------------------- */
 
 struct lease {
 	u32 ready, slot, stop;

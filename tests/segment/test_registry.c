@@ -102,8 +102,7 @@ static void two_hundred_attach_at_once_and_leave_nothing(void **state)
 	}
 }
 
-/* ---- threads ----------------------------------------------------------------------------------
- */
+/* ---- threads -------------------------------------------------------------------------------- */
 
 struct thread_task {
 	struct ipk_segment *seg;
@@ -243,8 +242,7 @@ static void the_programs_robust_mutexes_work_beside_ours(void **state)
 	assert_int_equal(pthread_mutex_unlock(&m[3]), 0);
 }
 
-/* ---- the registrar ------------------------------------------------------------------------------
- */
+/* ---- the registrar -------------------------------------------------------------------------- */
 
 static void die_as_registrar(void *arg)
 {
