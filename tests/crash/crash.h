@@ -72,6 +72,7 @@ struct trial {
 	const char *key; /* instead of the usual one */
 	bool hold;       /* as if for a command */
 	bool flags;      /* with all flags that the verb has */
+	bool stops;      /* before it acknowledges what it has given out */
 	unsigned inputs; /* values it takes, items it asks for, functions; 1..MAX_INPUTS */
 };
 
@@ -187,7 +188,7 @@ struct outcome {
 struct expected {
 	unsigned n;
 	uint64_t id; /* no two are the same */
-	struct outcome v[3 * (MAX_INPUTS + 1) * (MAX_INPUTS + 1)];
+	struct outcome v[5 * (MAX_INPUTS + 1) * (MAX_INPUTS + 1)];
 	char why[600]; /* what is wrong with them already */
 };
 

@@ -73,7 +73,10 @@ static int run_on(const struct world *w, const struct trial *t, unsigned n, bool
 	return r;
 }
 
-/* As run_on(), by a process that dies then; and somebody sweeps. Before it dies u is run, if any. */
+/*
+ * As run_on(), by a process that dies then, or where it stops; and somebody sweeps. Before it dies u
+ * is run, if any.
+ */
 static int run_and_die(const struct world *w, const struct trial *t, unsigned n, struct answer *ret,
 		       const struct trial *u, unsigned ul, struct answer *ret_u)
 {
@@ -111,9 +114,10 @@ static int run_and_die(const struct world *w, const struct trial *t, unsigned n,
 		abort();
 	if (WIFSTOPPED(status)) {
 		run_on(w, u, ul, false, ret_u);
-		kill(pid, SIGCONT);
-		if (waitpid(pid, &status, 0) != pid)
+		kill(pid, SIGKILL);
+		if (waitpid(pid, NULL, 0) != pid)
 			abort();
+		status = 0;
 	}
 	ret->r = answer->r;
 	ipk_buf_add(&ret->out, answer->out, answer->len);
@@ -137,13 +141,18 @@ static int run_clean(const struct world *w, const struct trial *t, unsigned n, s
 /* BESIDE: u runs while the process that ran t still lives, and has what it leased or locked. */
 enum order { T_FIRST, U_FIRST, BESIDE };
 
-/* One clean history: up to two trials, then every operation in turn from where they left. */
+/*
+ * One clean history: up to two trials, then every operation in turn from where they left. After tk
+ * inputs t may take that many more, and die beside u with these in its hands.
+ */
 static void history(const struct world *w, const struct image *start, const struct trial *t,
-		    unsigned tk, const struct trial *u, unsigned ul, enum order order,
-		    const struct trial trials[], unsigned ntrials, struct expected *ret)
+		    unsigned tk, unsigned held, const struct trial *u, unsigned ul,
+		    enum order order, const struct trial trials[], unsigned ntrials,
+		    struct expected *ret)
 {
 	struct outcome *o = &ret->v[ret->n];
-	struct answer first = {0};
+	struct answer first = {0}, rest = {0};
+	struct trial holding = *t;
 	struct image outcome;
 	int r = 0;
 
@@ -157,13 +166,17 @@ static void history(const struct world *w, const struct image *start, const stru
 		r = run_and_die(w, t, tk, &first, u, ul, &o->second);
 	else if (r == 0)
 		r = run_clean(w, t, tk, &first);
-	if (r == 0 && u && order == T_FIRST)
+	holding.stops = true;
+	if (r == 0 && held)
+		r = run_and_die(w, &holding, held, &rest, u, ul, &o->second);
+	else if (r == 0 && u && order == T_FIRST)
 		r = run_clean(w, u, ul, &o->second);
 	if (r != 0) {
 		fprintf(stderr, "expect: %s cannot run: %s\n", t->name, ipk_strerror(r));
 		exit(1);
 	}
 	ipk_buf_free(&first.out);
+	ipk_buf_free(&rest.out);
 	o->contents = dump_text("s");
 	image_read("s", &outcome);
 	for (unsigned i = 0; i < ntrials; i++) {
@@ -220,6 +233,7 @@ void expect(const struct world *w, const struct image *start, const struct trial
 	    const struct trial *u, const struct trial trials[], unsigned ntrials,
 	    struct expected *ret)
 {
+	bool consumes = t->op && t->op->flags & IPK_OP_CONSUME;
 	static uint64_t last;
 
 	ret->n = 0;
@@ -227,15 +241,18 @@ void expect(const struct world *w, const struct image *start, const struct trial
 	ret->why[0] = '\0';
 	for (unsigned k = 0; k <= t->inputs; k++) {
 		if (!u) {
-			history(w, start, t, k, NULL, 0, T_FIRST, trials, ntrials, ret);
+			history(w, start, t, k, 0, NULL, 0, T_FIRST, trials, ntrials, ret);
 			continue;
 		}
 		for (unsigned l = 0; l <= u->inputs; l++) {
-			history(w, start, t, k, u, l, T_FIRST, trials, ntrials, ret);
+			history(w, start, t, k, 0, u, l, T_FIRST, trials, ntrials, ret);
 			if (k && l)
-				history(w, start, t, k, u, l, U_FIRST, trials, ntrials, ret);
+				history(w, start, t, k, 0, u, l, U_FIRST, trials, ntrials, ret);
 			if (k && l && (t->calls || t->hold))
-				history(w, start, t, k, u, l, BESIDE, trials, ntrials, ret);
+				history(w, start, t, k, 0, u, l, BESIDE, trials, ntrials, ret);
+			/* What has been given out is leased until it is acknowledged. */
+			for (unsigned held = consumes && l ? t->inputs - k : 0; held; held--)
+				history(w, start, t, k, held, u, l, T_FIRST, trials, ntrials, ret);
 		}
 	}
 	if (!u)

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -9,7 +10,7 @@ const char *const fill_name[FILLS] = {"empty", "some", "full", "wrapped"};
 
 /* What a verb gets and gives while the harness runs it: struct ipk_call.tool points here. */
 struct feed {
-	const struct world *w;
+	const struct trial *t;
 	struct ipk_buf value[MAX_INPUTS];
 	struct ipk_buf key;
 	unsigned n, given;
@@ -48,7 +49,8 @@ static int feed_emit(struct ipk_call *call, const struct ipk_item *item)
 
 static int feed_flush(struct ipk_call *call)
 {
-	(void)call;
+	if (((const struct feed *)call->tool)->t->stops)
+		raise(SIGSTOP);
 	return 0;
 }
 
@@ -124,7 +126,7 @@ static int run_op(const struct world *w, const struct trial *t, const char *key,
 	struct ipk_type *type = NULL, *key_type = NULL;
 	struct ipk_argval val[16];
 	struct ipk_call call = {0};
-	struct feed feed = {.w = w, .out = &ret->out};
+	struct feed feed = {.t = t, .out = &ret->out};
 	struct ipk_error err;
 	const char *text = w->type ? w->type : w->kind->type;
 	bool in = op->flags & IPK_OP_IN;
