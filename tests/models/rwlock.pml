@@ -22,7 +22,7 @@
  * run: -DNR=2 -DNW=1 -DK=1 -DP=1
  *	0.005, 0.04, 0.04 million states, 300 MB, a second
  * breaks: -DBAD_LOOK -DNR=1 -DNW=1 -DK=1
- * breaks: -DBAD_HIGH -DNR=2 -DNW=1 -DK=1
+ * breaks: -DBAD_HIGH -DNR=1 -DNW=1 -DK=1
  * breaks: -DBAD_CELL -DNR=1 -DNW=1 -DK=1 -DCRASH=1
  * breaks: -DBAD_DIED -DNR=1 -DNW=1 -DK=1 -DCRASH=1
  * breaks: -DBAD_ENTER -DNR=1 -DNW=1 -DK=1

@@ -14,8 +14,8 @@
  *
  * BAD_x plant a mistake each: TODO stores the change before it is written down; REDO the next owner does not
  * finish it; HALF redo.todo is cleared before the last store; EDGE ack puts the slot where nothing ends; FILL push
- * stores top before the slot; TURN push draws no turn; AGAIN the reader looks at the word once; ABA
- * he does not look whether a turn was drawn.
+ * stores top before the slot; TURN push draws no turn; AGAIN the reader looks at the word once and
+ * does not look whether a turn was drawn, which alone would do; ABA he does not look for the turn alone.
  *
  * Not modelled: weak memory, waiting (event.pml), the lock itself (lock.pml), buffers of variable size, whose
  * transactions are the map's (map.pml), a participant's number used again. Spin 6.5:
@@ -36,7 +36,7 @@
  * breaks: -DBAD_EDGE -DN=2 -DNW=1 -DK=4
  * breaks: -DBAD_FILL -DN=2 -DNW=2 -DK=2 -DCRASH=1 -DREAD
  * breaks: -DBAD_TURN -DN=1 -DNW=1 -DK=3 -DREAD
- * breaks: -DBAD_AGAIN -DN=1 -DNW=1 -DK=3 -DREAD
+ * breaks: -DBAD_AGAIN -DBAD_ABA -DN=1 -DNW=1 -DK=3 -DREAD
  * breaks: -DBAD_ABA -DN=2 -DNW=1 -DK=5 -DREAD
  */
 #ifndef CRASH
