@@ -181,7 +181,7 @@ int ipk_channel_destroy(struct ipk_obj *obj);
 int ipk_channel_recover(struct ipk_obj *obj);
 void ipk_channel_wake(struct ipk_obj *obj);
 
-/* ---- channel_view.c, channel_check.c ------------------------------------------------- */
+/* ---- channel_view.c, channel_check.c, channel_repair.c ------------------------------- */
 
 extern const char *const ipk_channel_stat_names[];
 int ipk_channel_look(const struct ipk_object_view *o, struct ipk_channel_body *ret);
@@ -197,5 +197,6 @@ int ipk_channel_item(const struct ipk_object_view *o, const char *key, size_t le
 		     void *arg);
 int ipk_channel_holders(const struct ipk_object_view *o, ipk_holder_fn *fn, void *arg);
 int ipk_channel_check(const struct ipk_object_view *o, struct ipk_checker *c);
+int ipk_channel_repair(const struct ipk_object_view *o, struct ipk_repairer *r);
 
 #endif

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* What must hold in a channel. Reads without trust. */
 #include "kinds/channel.h"
+#include "kinds/hooks.h"
+#include "object_type.h"
 
 struct check {
 	const struct ipk_object_view *o;
@@ -58,7 +60,6 @@ static int check_offer(void *arg, u64 off, const struct ipk_channel_offer *offer
 {
 	unsigned state = ipk_chan_state(offer->w);
 	bool sends = offer->w & IPK_CHAN_SENDS, has = offer->msg != 0;
-	struct ipk_participant_info p;
 	struct ipk_channel_message m;
 	struct check *k = arg;
 	u64 owner = ipk_chan_owner(offer->w);
@@ -83,12 +84,11 @@ static int check_offer(void *arg, u64 off, const struct ipk_channel_offer *offer
 		else
 			k->c->block(k->c, offer->msg, sizeof(m) + m.len);
 	}
-	r = owner && owner <= IPK_SLOTS_MAX ? ipk_view_participant(k->o->view, (u32)owner - 1, &p)
-					    : -ENOENT;
-	if (r == -ENOENT)
+	r = owner ? ipk_no_participant(k->o, owner) : 1;
+	if (r > 0)
 		k->c->finding(k->c, "an offer is participant %llu's, who does not exist",
 			      (unsigned long long)owner - 1);
-	return r == -ENOENT ? 0 : r;
+	return r < 0 ? r : 0;
 }
 
 int ipk_channel_check(const struct ipk_object_view *o, struct ipk_checker *c)
@@ -96,6 +96,7 @@ int ipk_channel_check(const struct ipk_object_view *o, struct ipk_checker *c)
 	struct check messages = {.o = o, .c = c}, offers = {.o = o, .c = c};
 	struct ipk_channel_body b, again;
 	int r = ipk_channel_look(o, &b);
+	u32 size;
 
 	if (r == -EBADMSG) {
 		c->finding(c, "the channel is cut short, or its cap cannot be");
@@ -103,6 +104,9 @@ int ipk_channel_check(const struct ipk_object_view *o, struct ipk_checker *c)
 	}
 	if (r < 0)
 		return r;
+	if (ipk_text_size(o->type, &size) == 0 && size != b.size)
+		c->finding(c, "it says that an element has %llu bytes, its type %u",
+			   (unsigned long long)b.size, size);
 	check_messages(&messages, &b);
 	r = ipk_channel_each_offer(o, &b, check_offer, &offers);
 	offers.broken = r == -EBADMSG;

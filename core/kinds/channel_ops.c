@@ -303,5 +303,6 @@ const struct ipk_kind ipk_kind_channel = {
 	.item = ipk_channel_item,
 	.holders = ipk_channel_holders,
 	.check = ipk_channel_check,
+	.repair = ipk_channel_repair,
 	.bench = &bench,
 };

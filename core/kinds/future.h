@@ -105,4 +105,8 @@ int ipk_future_value(const struct ipk_object_view *o, struct ipk_buf *text);
 int ipk_future_holders(const struct ipk_object_view *o, ipk_holder_fn *fn, void *arg);
 int ipk_future_check(const struct ipk_object_view *o, struct ipk_checker *c);
 
+/* ---- future_repair.c ----------------------------------------------------------------- */
+
+int ipk_future_repair(const struct ipk_object_view *o, struct ipk_repairer *r);
+
 #endif

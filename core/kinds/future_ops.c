@@ -366,5 +366,6 @@ const struct ipk_kind ipk_kind_future = {
 	.value = ipk_future_value,
 	.holders = ipk_future_holders,
 	.check = ipk_future_check,
+	.repair = ipk_future_repair,
 	.bench = &bench,
 };

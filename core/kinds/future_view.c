@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* What a future holds, read without trust. */
 #include "kinds/future.h"
+#include "kinds/hooks.h"
+#include "object_type.h"
 #include "segment/view.h"
 
 static int read_body(const struct ipk_object_view *o, struct ipk_future_body *ret)
@@ -155,18 +157,12 @@ struct check {
 
 static int check_owner(struct check *k, u64 owner, const char *what)
 {
-	struct ipk_participant_info p;
-	int r = -ENOENT;
+	int gone = ipk_no_participant(k->o, owner);
 
-	if (!owner)
-		return 0;
-	if (owner <= IPK_SLOTS_MAX)
-		r = ipk_view_participant(k->o->view, (u32)owner - 1, &p);
-	if (r != -ENOENT)
-		return r;
-	k->c->finding(k->c, "%s by participant %llu, who does not exist", what,
-		      (unsigned long long)owner - 1);
-	return 0;
+	if (gone > 0)
+		k->c->finding(k->c, "%s by participant %llu, who does not exist", what,
+			      (unsigned long long)owner - 1);
+	return gone < 0 ? gone : 0;
 }
 
 static int check_then(void *arg, u64 off, const struct ipk_future_node *n)
@@ -182,7 +178,11 @@ static void check_value(struct check *k, const struct ipk_future_body *b)
 {
 	unsigned state = ipk_word_state(b->v.word);
 	bool set = state == IPK_FUT_SET;
+	u32 size;
 
+	if (ipk_text_size(k->o->type, &size) == 0 && size != b->size)
+		k->c->finding(k->c, "it says that an element has %llu bytes, its type %u",
+			      (unsigned long long)b->size, size);
 	ipk_word_check(k->c, &b->v, state_name(b->v.word), set || state == IPK_FUT_FAILED,
 		       set ? b->size : 0);
 }

@@ -38,3 +38,14 @@ int ipk_take_over(struct ipk_obj *obj, u64 *lock, ipk_mend_fn *mend, void *arg)
 	ipk_unlock(me, lock);
 	return r;
 }
+
+int ipk_no_participant(const struct ipk_object_view *o, u64 owner)
+{
+	struct ipk_participant_info p;
+	int r;
+
+	if (!owner)
+		return 0;
+	r = owner > IPK_SLOTS_MAX ? -ENOENT : ipk_view_participant(o->view, (u32)owner - 1, &p);
+	return r == -ENOENT ? 1 : r;
+}

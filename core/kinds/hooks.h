@@ -19,6 +19,9 @@ void *ipk_body(struct ipk_obj *obj, u64 size, u64 *ret_room);
 typedef int ipk_mend_fn(struct ipk_self *me, void *arg, bool died);
 int ipk_take_over(struct ipk_obj *obj, u64 *lock, ipk_mend_fn *mend, void *arg);
 
+/* Of owner, a slot + 1 or 0: 1 if there is no such participant, who would give nothing back. */
+int ipk_no_participant(const struct ipk_object_view *o, u64 owner);
+
 /* KIND_attach() and KIND_detach() by KIND's functions for C programs; open: of seg, name, &handle and err. */
 #define IPK_ATTACH_DETACH(kind, open)                                                              \
 	static int kind##_attach(struct ipk_segment *seg, const char *name, void **ret_handle,     \

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "buf.h"
+#include "kinds/hooks.h"
 #include "kinds/lazy.h"
 #include "kinds/mutex.h"
 #include "object_type.h"
@@ -196,32 +197,27 @@ static void drop(struct ipk_lazy_body *b, struct ipk_repairer *r, const char *wh
 static void repair_value(struct ipk_lazy_body *b, struct ipk_repairer *r)
 {
 	unsigned state = ipk_word_state(b->v.word);
+	const char *why;
 
 	if (state > IPK_LZY_FAILED || b->v.word & IPK_WORD_FD)
-		drop(b, r, "its state was none");
+		why = "its state was none";
 	else if (state != IPK_LZY_EMPTY && ipk_word_owner(b->v.word))
-		drop(b, r, "it was computed, and somebody computed it");
-	else if ((b->v.len != 0) != (b->v.value != 0) || (b->v.len && state == IPK_LZY_EMPTY))
-		drop(b, r, "its value was none");
-	else if (state == IPK_LZY_READY && b->size && b->v.len != b->size)
-		drop(b, r, "its value had the wrong length");
-	else if (b->v.value && r->claim(r, b->v.value, b->v.len) != 0)
-		drop(b, r, "its value was not where it should be");
+		why = "it was computed, and somebody computed it";
+	else
+		why = ipk_word_fault(r, &b->v, state != IPK_LZY_EMPTY,
+				     state == IPK_LZY_READY ? b->size : 0);
+	if (why)
+		drop(b, r, why);
 }
 
 static int repair_owner(const struct ipk_object_view *o, struct ipk_lazy_body *b,
 			struct ipk_repairer *r)
 {
-	u64 owner = ipk_word_owner(b->v.word);
-	struct ipk_participant_info p;
-	int error = owner > IPK_SLOTS_MAX ? -ENOENT : 0;
+	int gone = ipk_no_participant(o, ipk_word_owner(b->v.word));
 
-	if (owner && !error)
-		error = ipk_view_participant(o->view, (u32)owner - 1, &p);
-	if (error != -ENOENT)
-		return error;
-	drop(b, r, "who computed it does not exist");
-	return 0;
+	if (gone > 0)
+		drop(b, r, "who computed it does not exist");
+	return gone < 0 ? gone : 0;
 }
 
 static void repair_thunk(const struct ipk_object_view *o, struct ipk_lazy_body *b,

@@ -158,3 +158,15 @@ void ipk_word_check(struct ipk_checker *c, const struct ipk_word_value *v, const
 	if (v->value)
 		c->block(c, v->value, v->len);
 }
+
+const char *ipk_word_fault(struct ipk_repairer *r, const struct ipk_word_value *v, bool has,
+			   u64 must)
+{
+	if ((v->len != 0) != (v->value != 0) || (v->len && !has))
+		return "its value was none";
+	if (has && must && v->len != must)
+		return "its value had the wrong length";
+	if (v->value && r->claim(r, v->value, v->len) != 0)
+		return "its value was not where it should be";
+	return NULL;
+}

@@ -80,5 +80,8 @@ int ipk_word_line(const struct ipk_object_view *o, u64 off, unsigned state, stru
 /* Finds fault with v, whose state is called so: has it a value, of must bytes (0: any number)? */
 void ipk_word_check(struct ipk_checker *c, const struct ipk_word_value *v, const char *state,
 		    bool has, u64 must);
+/* The same for a repair: what is wrong in words, or NULL, and then its block is claimed. */
+const char *ipk_word_fault(struct ipk_repairer *r, const struct ipk_word_value *v, bool has,
+			   u64 must);
 
 #endif

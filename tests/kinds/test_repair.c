@@ -3,6 +3,8 @@
 #include "kinds/fixture_repair.h"
 
 #include "kinds/barrier.h"
+#include "kinds/channel.h"
+#include "kinds/future.h"
 #include "kinds/latch.h"
 #include "kinds/lazy.h"
 #include "kinds/map.h"
@@ -240,6 +242,48 @@ DAMAGE(pool_size, ((struct ipk_pool_body *)body_in(b, "pool"))->size = 0)
 /* Of an object that is free: values are kept. */
 DAMAGE(pool_owner, ((u64 *)body_in(b, "pool"))[16 + 60] |= 77)
 
+static struct ipk_future_body *fut_body(u8 *b)
+{
+	return (struct ipk_future_body *)body_in(b, "future");
+}
+
+DAMAGE(future_size, fut_body(b)->size = 8)
+DAMAGE(future_state, fut_body(b)->v.word |= UINT64_C(7) << IPK_WORD_STATE_SHIFT)
+DAMAGE(future_claimed, fut_body(b)->v.word |= 99)
+DAMAGE(future_no_block, fut_body(b)->v.value = 0)
+DAMAGE(future_taken, fut_body(b)->v.value = ipk_dir_off(*dir_entry(b, "array")))
+DAMAGE(future_list, fut_body(b)->first = 64 * 4097)
+DAMAGE(future_count, fut_body(b)->thens = 3)
+
+static struct ipk_channel_body *chan_body(u8 *b)
+{
+	return (struct ipk_channel_body *)body_in(b, "channel");
+}
+
+static struct ipk_channel_message *chan_msg(u8 *b, u32 nth)
+{
+	u64 off = chan_body(b)->first;
+
+	while (nth--)
+		off = ((struct ipk_channel_message *)(void *)(b + off))->next;
+	return (struct ipk_channel_message *)(void *)(b + off);
+}
+
+DAMAGE(channel_cap, chan_body(b)->cap = UINT64_MAX)
+DAMAGE(channel_size, chan_body(b)->size = 8)
+DAMAGE(channel_first, chan_body(b)->first += 8)
+DAMAGE(channel_last, chan_body(b)->last = 64)
+DAMAGE(channel_count, chan_body(b)->count = 1000000)
+DAMAGE(channel_sent, chan_body(b)->sent = 1)
+DAMAGE(channel_received, chan_body(b)->received = UINT64_MAX)
+DAMAGE(channel_closed, chan_body(b)->closed = 77)
+DAMAGE(channel_offers, chan_body(b)->first_offer = 64 * 4099)
+DAMAGE(channel_pos, chan_msg(b, 7)->pos = 3)
+DAMAGE(channel_pos_far, chan_msg(b, 7)->pos = UINT64_MAX)
+DAMAGE(channel_circle, chan_msg(b, 7)->next = chan_body(b)->first)
+DAMAGE(channel_len, chan_msg(b, 7)->len = UINT64_MAX)
+DAMAGE(channel_nowhere, chan_msg(b, 7)->next = UINT64_C(1) << 40)
+
 #define D(name)                                                                                    \
 	{                                                                                          \
 #name, name, NULL                                                                  \
@@ -317,7 +361,9 @@ static const struct damage damages[] = {
 	{"map_len", map_len, "map"},
 	{"map_key", map_key, "map"},
 	{"map_twice", map_twice, "map"},
-	D(set_count), D(set_size), D(map_building),
+	D(set_count),
+	D(set_size),
+	D(map_building),
 	D(sem_cell),
 	D(sem_cap),
 	{"mutex_owner", mutex_owner, "mutex"},
@@ -339,6 +385,27 @@ static const struct damage damages[] = {
 	D(pool_cap),
 	D(pool_size),
 	D(pool_owner),
+	D(future_size),
+	{"future_state", future_state, "future"},
+	D(future_claimed),
+	{"future_no_block", future_no_block, "future"},
+	{"future_taken", future_taken, "future"},
+	D(future_list),
+	D(future_count),
+	D(channel_cap),
+	D(channel_size),
+	{"channel_first", channel_first, "channel"},
+	D(channel_last),
+	D(channel_count),
+	D(channel_sent),
+	D(channel_received),
+	D(channel_closed),
+	D(channel_offers),
+	D(channel_pos),
+	D(channel_pos_far),
+	{"channel_circle", channel_circle, "channel"},
+	{"channel_len", channel_len, "channel"},
+	{"channel_nowhere", channel_nowhere, "channel"},
 	{"once_runner", once_runner, "once"},
 	{"latch_left", latch_left, "latch"},
 	{"barrier_place", barrier_place, "barrier"},
