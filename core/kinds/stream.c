@@ -203,6 +203,9 @@ static u64 trim(struct ipk_stream *st)
 	u64 tail = ipk_ld(&st->b->word, relaxed) / 2, end = data_end(st, tail);
 	u64 head = ipk_ld(&st->b->head, relaxed);
 
+	/* No producer leaves more behind, but damage may. */
+	if (head < tail && tail - head > st->s.cap + IPK_STREAM_BATCH)
+		head = tail - st->s.cap;
 	while (head + 1 < tail &&
 	       ipk_stream_too_much(&st->s, head, tail, ipk_ld(&ipk_stream_entry_of(st, head)->at, relaxed), end))
 		head++;

@@ -261,13 +261,39 @@ static int stream_holders(const struct ipk_object_view *o, ipk_holder_fn *fn, vo
 static int check_name(struct ipk_stream_look *l, void *arg, u32 i, const struct ipk_stream_name *n)
 {
 	struct ipk_checker *c = arg;
+	int gone;
 
 	if (n->used != 1 || !memchr(n->name, 0, sizeof(n->name)) || !ipk_stream_name_ok(n->name))
 		c->finding(c, "the name of subscriber %u is damaged", i);
 	else if (n->cursor > l->next)
 		c->finding(c, "subscriber \"%s\" is at %llu, beyond the end", n->name,
 			   (unsigned long long)n->cursor);
-	return 0;
+	gone = ipk_no_participant(l->o, n->owner);
+	if (gone > 0)
+		c->finding(c, "subscriber %u is participant %llu, who does not exist", i,
+			   (unsigned long long)n->owner - 1);
+	return gone < 0 ? gone : 0;
+}
+
+/* A head that no producer leaves behind, and states longer than their room. */
+static int check_numbers(struct ipk_stream_look *l, struct ipk_checker *c)
+{
+	u64 head_at = l->o->body + offsetof(struct ipk_stream_body, head), before, after, word, len;
+	int r = ipk_view_u64(l->o->view, head_at, &before);
+
+	if (r == 0)
+		r = ipk_view_u64(l->o->view, l->o->body + offsetof(struct ipk_stream_body, word), &word);
+	if (r == 0)
+		r = ipk_view_u64(l->o->view, head_at, &after);
+	if (r == 0 && before == after && word / 2 > after && word / 2 - after > l->s.cap + IPK_STREAM_BATCH)
+		c->finding(c, "it retains %llu records, and has room for %llu",
+			   (unsigned long long)(word / 2 - after), (unsigned long long)l->s.cap);
+	for (u64 i = 0; r == 0 && l->s.room && i < 2; i++) {
+		r = ipk_view_u64(l->o->view, l->o->body + l->s.states + i * (8 + l->s.room), &len);
+		if (r == 0 && len > l->s.room)
+			c->finding(c, "state %llu is longer than its room", (unsigned long long)i);
+	}
+	return r;
 }
 
 static int check_records(struct ipk_stream_look *l, struct ipk_checker *c)
@@ -308,6 +334,8 @@ static int stream_check(const struct ipk_object_view *o, struct ipk_checker *c)
 	if (r == 0)
 		r = check_records(&l, c);
 	if (r == 0)
+		r = check_numbers(&l, c);
+	if (r == 0)
 		r = each_name(&l, check_name, c);
 	look_free(&l);
 	return r;
@@ -332,30 +360,39 @@ static const struct ipk_arg params[] = {
 	{.type = IPK_ARG_END},
 };
 
-/* -ERANGE: the product is more than anything can hold. */
-static int fill_body(const struct ipk_new *n, struct ipk_stream_body *b)
+int ipk_stream_plan(const u64 opts[5], u32 size, struct ipk_stream_body *ret)
 {
-	u64 size = n->type->size, each = size ? ipk_align_up(size, 8) : 64, cap = n->param[0].u64, bytes;
-	u64 least = n->param[5].set ? sizeof(struct ipk_pipe_head) + n->param[5].len : 0;
+	u64 each = size ? ipk_align_up(size, 8) : 64, cap = opts[0], bytes;
 
-	if (n->param[1].set)
-		bytes = ipk_align_up(n->param[1].u64, 8);
+	if (opts[1])
+		bytes = ipk_align_up(opts[1], 8);
 	else if (__builtin_mul_overflow(cap, each, &bytes))
 		return -ERANGE;
-	*b = (struct ipk_stream_body){
+	*ret = (struct ipk_stream_body){
 		.cap = cap,
 		.bytes = bytes,
 		.spare = bytes,
-		.room = ipk_align_up(n->param[4].u64, 8),
-		.policy = (u32)ipk_param_number(&params[2], &n->param[2]),
-		.subs = (u32)n->param[3].u64,
-		.size = (u32)size,
+		.room = ipk_align_up(opts[4], 8),
+		.policy = (u32)opts[2],
+		.subs = (u32)opts[3],
+		.size = size,
 	};
-	if (b->room < least)
-		b->room = ipk_align_up(least, 8);
 	if (size && bytes / each > IPK_STREAM_BATCH)
-		b->spare = IPK_STREAM_BATCH * each;
+		ret->spare = IPK_STREAM_BATCH * each;
 	return 0;
+}
+
+static int fill_body(const struct ipk_new *n, struct ipk_stream_body *b)
+{
+	u64 least = n->param[5].set ? sizeof(struct ipk_pipe_head) + n->param[5].len : 0, opts[5];
+	int r;
+
+	for (unsigned i = 0; i < IPK_ARRAY_LEN(opts); i++)
+		opts[i] = ipk_param_number(&params[i], &n->param[i]);
+	r = ipk_stream_plan(opts, n->type->size, b);
+	if (r == 0 && b->room < least)
+		b->room = ipk_align_up(least, 8);
+	return r;
 }
 
 static int stream_size(const struct ipk_new *n, uint64_t *ret_size, struct ipk_error *err)
@@ -457,5 +494,6 @@ const struct ipk_kind ipk_kind_stream = {
 	.item = stream_item,
 	.holders = stream_holders,
 	.check = stream_check,
+	.repair = ipk_stream_repair,
 	.bench = &bench,
 };

@@ -16,6 +16,16 @@ struct ipk_stream_look {
 /* Fills all but buf and room. -EBADMSG. */
 int ipk_stream_look(const struct ipk_object_view *o, struct ipk_stream_look *l);
 
+/* The constants that a stream of such elements begins with; opts as the object keeps them. -ERANGE: more than
+ * anything can hold. */
+int ipk_stream_plan(const u64 opts[5], u32 size, struct ipk_stream_body *ret);
+
+/* ---- stream_repair.c ---------------------------------------------------------------------- */
+
+int ipk_stream_repair(const struct ipk_object_view *o, struct ipk_repairer *r);
+
+/* ---- stream_show.c ------------------------------------------------------------------------ */
+
 /* Visits what a derived stream has besides, under these names: its pipeline, how many records of
  * its sources are still to be read, missed, failed. Nothing for one that is not derived. */
 int ipk_stream_show_derived(struct ipk_stream_look *l, struct ipk_visitor *v,

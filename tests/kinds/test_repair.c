@@ -14,6 +14,7 @@
 #include "kinds/rwlock.h"
 #include "kinds/queue.h"
 #include "kinds/semaphore.h"
+#include "kinds/stream.h"
 
 /* bytes is a copy of the good segment, good_len long; returns what is left of its length. */
 typedef u64 damage_fn(u8 *bytes);
@@ -284,6 +285,32 @@ DAMAGE(channel_circle, chan_msg(b, 7)->next = chan_body(b)->first)
 DAMAGE(channel_len, chan_msg(b, 7)->len = UINT64_MAX)
 DAMAGE(channel_nowhere, chan_msg(b, 7)->next = UINT64_C(1) << 40)
 
+static struct ipk_stream_body *stream_body(u8 *b)
+{
+	return (struct ipk_stream_body *)body_in(b, "stream");
+}
+
+static struct ipk_stream_entry *stream_entry(u8 *b, u64 pos)
+{
+	struct ipk_stream_shape s;
+
+	assert_int_equal(ipk_stream_measure(stream_body(b), UINT64_MAX, &s), 0);
+	return (struct ipk_stream_entry *)(void *)((u8 *)stream_body(b) + s.entries) + pos;
+}
+
+DAMAGE(stream_cap, stream_body(b)->cap = 0)
+DAMAGE(stream_subs, stream_body(b)->subs = 1000000)
+DAMAGE(stream_size, stream_body(b)->size = 8)
+DAMAGE(stream_head, stream_body(b)->head = 1000)
+DAMAGE(stream_tail, stream_body(b)->word = UINT64_MAX)
+DAMAGE(stream_both, stream_body(b)->head = stream_body(b)->word = UINT64_MAX / 4)
+DAMAGE(stream_at, stream_entry(b, 9)->at += 8)
+DAMAGE(stream_len, stream_entry(b, 9)->len = UINT64_MAX)
+DAMAGE(stream_subscriber,
+       ipk_stream_name_at(stream_body(b),
+			  &(struct ipk_stream_shape){.names = sizeof(struct ipk_stream_body)}, 3)
+	       ->used = 7)
+
 #define D(name)                                                                                    \
 	{                                                                                          \
 #name, name, NULL                                                                  \
@@ -406,6 +433,15 @@ static const struct damage damages[] = {
 	{"channel_circle", channel_circle, "channel"},
 	{"channel_len", channel_len, "channel"},
 	{"channel_nowhere", channel_nowhere, "channel"},
+	D(stream_cap),
+	D(stream_subs),
+	D(stream_size),
+	D(stream_head),
+	D(stream_tail),
+	{"stream_both", stream_both, "stream"},
+	{"stream_at", stream_at, "stream"},
+	{"stream_len", stream_len, "stream"},
+	D(stream_subscriber),
 	{"once_runner", once_runner, "once"},
 	{"latch_left", latch_left, "latch"},
 	{"barrier_place", barrier_place, "barrier"},
