@@ -110,6 +110,7 @@ static void a_closed_stream_gives_all_that_it_holds(void **state)
 		assert_int_equal(got, i);
 	}
 	assert_int_equal(ipk_stream_next(sub, &got, sizeof(got), NULL, IPK_FOREVER), -EPIPE);
+	ipk_stream_unsubscribe(sub);
 	ipk_stream_close(s);
 }
 
