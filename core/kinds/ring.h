@@ -66,8 +66,10 @@
  * and those find that the parent has the role.
  *
  * WAITING. The producer publishes, then looks at items, without a fence between: on x86 its look may be
- * carried out before its store is seen. So who sleeps says so (W), looks again, and sleeps for SLICE
- * first; then looks again, and only if W stood all the time sleeps for good. Whoever looked at items
+ * carried out before its store is seen. So who sleeps says so (W), looks again for a microsecond, which
+ * is enough unless that store waits unusually long for its line, and sleeps for 10 ms first; then looks
+ * again, and only if W stood all the time sleeps for good (a timer of a millisecond would be the
+ * processor's next event, to be set and taken back at each wait). Whoever looked at items
  * before W was there has long stored what it was to store: a store waits in its CPU for nothing but
  * the line. The same the other way round, for producers. (And all sleeps end by themselves after
  * ipk_wait_backstop.)

@@ -6,6 +6,8 @@
 #include "segment/registry.h"
 
 #define SLICE INT64_C(1000000) /* ns: longer than any store takes to be seen */
+#define LOOK INT64_C(1000)     /* ns: longer than nearly all of them */
+#define NAP INT64_C(10000000)  /* ns: beyond the next tick: a nearer timer makes a wake dearer */
 
 /* 0: look again. */
 static int sleep_once(struct ipk_ring_handle *h, struct ipk_self *me, struct ipk_waiter *w,
@@ -23,21 +25,23 @@ static int wait_armed(struct ipk_ring_handle *h, struct ipk_self *me, u32 *ev, i
 		      ring_attempt *attempt, void *arg)
 {
 	struct ipk_waiter w;
-	i64 sure = 0; /* from then on everybody has seen W as it is now */
+	i64 said = 0; /* when W was as it is now for the first time */
 	u32 last = 0; /* with W: never 0 */
 
 	for (;;) {
 		int r, woken = 0;
-		i64 until;
 
 		ipk_event_arm(me, &w, &ev, 1);
 		if (w.val[0] != last)
-			sure = ipk_deadline(SLICE);
+			said = ipk_now();
 		last = w.val[0];
-		until = ipk_now() < sure ? sure : IPK_FOREVER;
-		r = attempt(h, me, arg);
+		do
+			r = attempt(h, me, arg);
+		while (r == -EAGAIN && ipk_now() < said + LOOK);
 		if (r == -EAGAIN)
-			woken = sleep_once(h, me, &w, until, deadline);
+			woken = sleep_once(h, me, &w,
+					   ipk_now() < said + NAP ? said + NAP : IPK_FOREVER,
+					   deadline);
 		ipk_event_disarm(me, &w);
 		if (r != -EAGAIN)
 			return r;
