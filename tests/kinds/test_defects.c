@@ -1,8 +1,59 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What went wrong in other systems, each as something that must not happen here. More of it is in
- * test_defects_names.c and tests/cli/defects.bats; that nothing is published before it is complete
- * the step harness shows.
+ * What went wrong in other systems, each as something that must not happen here. Without a file's
+ * name, here: (n) is test_defects_names.c, (p) test_defects_passing.c, (cli) tests/cli/defects.bats.
+ *
+ *	ZeroIPC
+ *	  killed users leave a queue         killed_users_do_not_leave_a_queue_unusable
+ *	  or a stack unusable                kills_lose_nothing_and_repeat_nothing_unmarked
+ *	                                     (test_stack_crash.c)
+ *	  two creators lose names            two_creators_lose_no_name (n)
+ *	  another size destroys an array     who_comes_second_changes_nothing (n)
+ *	  create wipes what lives            the same, and "new never wipes ..." (cli)
+ *	  mutex, semaphore never come back   what_the_dead_hold_comes_back
+ *	  a time-out leaves -1 arrivals      a_time_out_leaves_no_arrival
+ *	  a double free gives one to two     an_object_released_twice_goes_out_once (p)
+ *	  products in 32 bits, endless loop  huge_numbers_are_computed_or_refused
+ *	  published before it is complete    the step harness, tests/crash: every image is looked at
+ *	  nothing of a closed source         a_closed_stream_gives_all_that_it_holds (p)
+ *	  the tool guesses types             "the type is the object's, and no guess" (cli)
+ *	  waiting changes a latch            "waiting for a latch does not count it down" (cli)
+ *	VenomMemory
+ *	  a full queue has a hole            a_full_queue_is_full_and_goes_on
+ *	  more than 4,096 bytes spin         values_of_no_and_of_many_bytes_pass
+ *	  a response to another client       no kind answers requests
+ *	  a killed writer, spinning readers  readers_get_past_a_writer_killed_in_the_middle
+ *	  a restart zeroes what lives        who_comes_second_changes_nothing (n)
+ *	  sizes are believed                 sizes_that_somebody_overwrites_are_not_believed
+ *	ipc_ring
+ *	  an empty message hangs             values_of_no_and_of_many_bytes_pass,
+ *	                                     an_empty_message_passes_a_ring (p)
+ *	  the file is 48 bytes short         the_file_is_as_long_as_it_says (n)
+ *	  slow is taken for stalled          who_is_slow_is_not_taken_for_dead,
+ *	                                     who_reads_a_ring_slowly_keeps_it (p)
+ *	  a second writer                    a_second_writer_of_a_ring_is_refused (p)
+ *	  a time-out starts again            wakes_do_not_prolong_a_wait,
+ *	                                     wakes_do_not_prolong_a_wait_at_a_ring (p)
+ *	ipmpsc
+ *	  the mutex is not robust            what_the_dead_hold_comes_back
+ *	  create truncates what lives        who_comes_second_changes_nothing (n)
+ *	Elgate
+ *	  a full ring reads as empty         a_full_ring_is_not_empty (p)
+ *	  short writes are ignored           what_a_byte_ring_does_not_take_is_told (p),
+ *	                                     "a value that cannot be written out ..." (cli)
+ *	iceoryx2
+ *	  kills use a name up                kills_among_creators_do_not_use_a_name_up (n),
+ *	                                     "a killed ipcctl leaves its name usable" (cli)
+ *	  274, 1718: a lock goes by close    closing_another_descriptor_is_no_death (n)
+ *	  1880: cleaning up panics           damage_does_not_end_who_cleans_up
+ *	  130: the dead leak samples         dead_consumers_leak_nothing_beside_living_ones
+ *	iceoryx
+ *	  1546: a lost index, endless push   a_full_queue_is_full_and_goes_on
+ *	  1936: a leaked loan                dead_consumers_leak_nothing_beside_living_ones
+ *	  2193: a dead owner kills others    damage_does_not_end_who_cleans_up
+ *	HAMi 260: killed before the wake     trace_E1_... (tests/segment/test_lock.c), tests/crash/wake.c
+ *	shaq 67: mends only when alone       dead_consumers_leak_nothing_beside_living_ones
+ *	Chronicle 629: a forced unlock       what_the_dead_hold_comes_back
  */
 #include "kinds/queue_test.h"
 

@@ -33,7 +33,7 @@
 #define LIMIT_NS INT64_C(60000000000)
 #define TEST_KIND 60000u
 
-/* A test of a trace that broke an earlier design: named after it. */
+/* A test of a trace that broke an earlier design: named after it. All of them: tests/README.md. */
 #define TRACE(id, f) TRACE_IN(id, f, dir_setup, dir_teardown)
 #define TRACE_IN(id, f, setup, teardown)                                                           \
 	{                                                                                          \

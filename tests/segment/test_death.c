@@ -434,6 +434,51 @@ static void killed_at_any_point_of_attach_and_detach_leaves_nothing(void **state
 	ipk_segment_close(seg);
 }
 
+struct wordless {
+	u32 there, go;
+};
+
+static void hold_without_a_word(void *arg)
+{
+	struct wordless *w = arg;
+	struct ipk_segment *seg = open_segment("s");
+	struct permits *p;
+
+	must(seg);
+	seg->robust = false; /* as on huge pages */
+	p = body_of(open_object(seg, "o"));
+	must(self_of(seg));
+	ipk_st(&p->owner[1], (u64)self_of(seg)->slot + 1, release);
+	ipk_st(&w->there, 1u, release);
+	nap_until(&w->go);
+}
+
+/* A word that the kernel marks needs a private page behind it: on huge pages there is none. */
+static void who_has_no_robust_word_is_known_to_live_and_to_be_dead(void **state)
+{
+	struct wordless *w = shared(sizeof(*w));
+	struct ipk_segment *seg;
+	struct permits *p;
+	pid_t pid;
+
+	(void)state;
+	create_segment("s");
+	seg = open_segment("s");
+	create_object(seg, "o", sizeof(*p));
+	p = body_of(open_object(seg, "o"));
+	pid = spawn(hold_without_a_word, w);
+	await(ipk_ld(&w->there, acquire));
+	assert_int_equal(ipk_ld(&ipk_slot_page(seg, (u32)p->owner[1] - 1)->live, relaxed), 0);
+	ipk_segment_sweep(seg);
+	assert_int_not_equal(p->owner[1], 0);
+	kill_child(pid);
+	ipk_segment_sweep(seg);
+	assert_int_equal(p->owner[1], 0);
+	assert_int_equal(info_of("s").dead, 0);
+	ipk_segment_close(seg);
+	munmap(w, sizeof(*w));
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, dir_setup, dir_teardown)
 
 int main(void)
@@ -446,6 +491,7 @@ int main(void)
 		T(an_object_of_the_dead_is_freed_by_the_slower_of_two_sweepers),
 		T(a_holder_lives_as_long_as_an_inheritor),
 		T(nobody_lives_in_a_copy),
+		TRACE(S10, who_has_no_robust_word_is_known_to_live_and_to_be_dead),
 		TRACE(S7, killed_at_any_point_of_attach_and_detach_leaves_nothing),
 	};
 
