@@ -211,8 +211,9 @@ static bool differs(const struct expected *e, unsigned k, unsigned ntrials)
 static void check_law(const struct trial *t, const struct trial trials[], unsigned ntrials,
 		      struct expected *e)
 {
-	/* One that looks at how CMD ended has done something then. */
-	bool holds = t->hold && !(t->op->flags & IPK_OP_OUT) && !t->op->ended;
+	/* One that looks at how CMD ended has done something then, and so has a promise that is broken. */
+	bool holds = t->hold && !(t->op->flags & IPK_OP_OUT) && !t->op->ended &&
+		     strcmp(t->op->name, "claim") != 0;
 	unsigned undone = holds ? t->inputs : t->calls ? t->calls->undone : 0;
 
 	for (unsigned k = 1; k <= undone; k++)
