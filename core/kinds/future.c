@@ -167,6 +167,23 @@ int ipk_future_reset(struct ipk_future *f)
 
 /* ---- reading ------------------------------------------------------------------------- */
 
+static enum ipk_future_state public_state(struct ipk_future *f, u64 word);
+
+/*
+ * The claimant in word is dead. It may have completed it after we had loaded the word; and what it
+ * decided may still lie in the journal, as long as the segment's lock names it.
+ */
+static enum ipk_future_state claimant_died(struct ipk_future *f, u64 word)
+{
+	u64 lock = ipk_ld(&ipk_header(f->obj.seg)->lock, acquire), now;
+
+	if ((lock & IPK_LOCK_OWNER) == ipk_word_owner(word) &&
+	    (!f->obj.seg->writable || ipk_future_recover(&f->obj) < 0))
+		return IPK_FUTURE_CLAIMED;
+	now = ipk_ld(&f->b->v.word, acquire);
+	return now == word ? IPK_FUTURE_BROKEN : public_state(f, now);
+}
+
 static enum ipk_future_state public_state(struct ipk_future *f, u64 word)
 {
 	switch (ipk_word_state(word)) {
@@ -181,7 +198,7 @@ static enum ipk_future_state public_state(struct ipk_future *f, u64 word)
 	}
 	if (!ipk_word_owner(word))
 		return IPK_FUTURE_PENDING;
-	return ipk_owner_gone(f->obj.seg, ipk_word_owner(word)) ? IPK_FUTURE_BROKEN
+	return ipk_owner_gone(f->obj.seg, ipk_word_owner(word)) ? claimant_died(f, word)
 								: IPK_FUTURE_CLAIMED;
 }
 
@@ -215,9 +232,12 @@ static int read_as(struct ipk_future *f, unsigned state, void *buf, size_t size,
 	do {
 		/* Acquire: value and len come with the word behind which they were stored. */
 		word = ipk_ld(&f->b->v.word, acquire);
-		if (ipk_word_state(word) != state)
-			return state == IPK_FUT_SET ? outcome(f, word) : -ENOENT;
-		r = ipk_word_read(&f->obj, &f->b->v, word, must, buf, size, ret_len);
+		if (ipk_word_state(word) == state) {
+			r = ipk_word_read(&f->obj, &f->b->v, word, must, buf, size, ret_len);
+		} else {
+			r = state == IPK_FUT_SET ? outcome(f, word) : -ENOENT;
+			r = r ? r : 1; /* set meanwhile */
+		}
 	} while (r == 1);
 	return r;
 }
