@@ -152,18 +152,6 @@ bool ipk_stream_is_shut(const struct ipk_stream *st)
 	return ipk_ld(&st->b->shut, acquire) != 0;
 }
 
-struct ipk_self *ipk_stream_lock(struct ipk_stream *st, int *ret_error)
-{
-	struct ipk_self *me = ipk_use(&st->obj, ret_error);
-
-	if (me) {
-		*ret_error = ipk_lock(me, &st->b->lock, IPK_FOREVER);
-		if (*ret_error < 0)
-			me = NULL;
-	}
-	return me;
-}
-
 /* ---- producers: the lock is held ------------------------------------------------------------------ */
 
 /* The byte position behind the last record. */
@@ -212,6 +200,20 @@ static u64 trim(struct ipk_stream *st)
 	if (head != ipk_ld(&st->b->head, relaxed))
 		ipk_st(&st->b->head, head, release);
 	return head;
+}
+
+struct ipk_self *ipk_stream_lock(struct ipk_stream *st, int *ret_error)
+{
+	struct ipk_self *me = ipk_use(&st->obj, ret_error);
+
+	if (me) {
+		*ret_error = ipk_lock(me, &st->b->lock, IPK_FOREVER);
+		if (*ret_error < 0)
+			me = NULL;
+		else if (*ret_error > 0) /* its holder died, and may not have come to store head */
+			trim(st);
+	}
+	return me;
 }
 
 struct plan {

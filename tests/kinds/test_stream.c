@@ -360,6 +360,42 @@ static void damage_is_found_and_refused(void **state)
 	ipk_stream_close(st);
 }
 
+/* A producer stored the tail and died before it stored the head. */
+static void who_subscribes_behind_a_death_loses_nothing(void **state)
+{
+	struct ipk_stream *st = make(&(struct ipk_stream_options){
+		.cap = 2, .policy = IPK_STREAM_REJECT});
+	struct ipk_stream_item item;
+	struct ipk_stream_sub *me;
+	char buf[8] = "";
+	int status, error;
+	pid_t pid;
+
+	(void)state;
+	assert_int_equal(emit(st, "a"), 0);
+	assert_int_equal(emit(st, "b"), 0);
+	assert_int_equal(emit(st, "c"), 0);
+	pid = fork();
+	if (pid == 0) {
+		struct ipk_self *self = ipk_use(&st->obj, &error);
+
+		if (!self || ipk_lock(self, &st->b->lock, IPK_FOREVER) < 0)
+			_exit(1);
+		ipk_st(&st->b->head, UINT64_C(0), relaxed);
+		kill(getpid(), SIGKILL);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFSIGNALED(status));
+	me = subscribe(st, "me", IPK_STREAM_FROM_START);
+	assert_int_equal(emit(st, "d"), -EAGAIN);
+	assert_int_equal(ipk_stream_next(me, buf, sizeof(buf), &item, IPK_NOWAIT), 0);
+	assert_int_equal(item.lost, 0);
+	assert_string_equal(buf, "b");
+	expect(me, "c");
+	ipk_stream_unsubscribe(me);
+	ipk_stream_close(st);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -370,6 +406,7 @@ int main(void)
 		TEST(names_are_checked_and_run_out),
 		TEST(records_and_state_are_committed_together),
 		TEST(a_dead_subscribers_place_is_the_next_ones),
+		TEST(who_subscribes_behind_a_death_loses_nothing),
 		TEST(order_is_kept_between_processes),
 		TEST(absurd_numbers_are_refused),
 		TEST(damage_is_found_and_refused),
