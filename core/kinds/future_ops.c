@@ -112,35 +112,16 @@ static int not_set(struct ipk_call *call, int r)
 	return explain(call, r);
 }
 
+static int get(struct ipk_call *call, void *buf, size_t size, size_t *ret_len)
+{
+	return ipk_future_get(call->handle, buf, size, ret_len);
+}
+
 static int run_get(struct ipk_call *call)
 {
-	struct ipk_item item = {.data = ""};
-	char *buf = NULL, *more;
-	size_t size = 0, len = 0;
-	int r;
+	int error = 0, r = ipk_word_give(call, get, &error);
 
-	while ((r = ipk_future_get(call->handle, buf, size, &len)) == -EMSGSIZE) {
-		more = realloc(buf, len);
-		if (!more) {
-			r = -ENOMEM;
-			break;
-		}
-		buf = more;
-		size = len;
-	}
-	if (!r) {
-		if (len)
-			item.data = buf;
-		item.len = len;
-		r = call->emit(call, &item);
-		call->done = !r;
-		if (!r)
-			r = call->flush(call);
-	} else {
-		r = not_set(call, r);
-	}
-	free(buf);
-	return r;
+	return error ? not_set(call, error) : r;
 }
 
 static int run_wait(struct ipk_call *call)
@@ -164,8 +145,7 @@ static int run_await(struct ipk_call *call)
 	return r;
 }
 
-/* ---- continuations
- * ------------------------------------------------------------------------------- */
+/* ---- continuations -------------------------------------------------------------------------- */
 
 static int run_then(struct ipk_call *call)
 {
@@ -211,8 +191,7 @@ static int run_lease(struct ipk_call *call)
 	return 0;
 }
 
-/* ---- tables
- * -------------------------------------------------------------------------------------- */
+/* ---- tables --------------------------------------------------------------------------------- */
 
 static const struct ipk_arg fail_args[] = {
 	{.name = "text", .type = IPK_ARG_TEXT, .help = "the reason", .positional = true},
@@ -283,8 +262,7 @@ const struct ipk_op ipk_future_ops[] = {
 	{.name = NULL},
 };
 
-/* ---- the descriptor
- * ------------------------------------------------------------------------------ */
+/* ---- the descriptor ------------------------------------------------------------------------- */
 
 static const struct ipk_arg params[] = {{.type = IPK_ARG_END}};
 

@@ -52,37 +52,11 @@ static int explain(struct ipk_call *call, int r)
 	}
 }
 
-/* Gives the value that read() copies, whose length is not known before. */
-static int give(struct ipk_call *call,
-		int (*read)(struct ipk_call *call, void *buf, size_t size, size_t *ret_len))
+static int give(struct ipk_call *call, ipk_word_reader *read)
 {
-	struct ipk_item item = {.data = ""};
-	char *buf = NULL, *more;
-	size_t size = 0, len = 0;
-	int r;
+	int error = 0, r = ipk_word_give(call, read, &error);
 
-	while ((r = read(call, buf, size, &len)) == -EMSGSIZE && len > size) {
-		more = realloc(buf, len);
-		if (!more) {
-			r = -ENOMEM;
-			break;
-		}
-		buf = more;
-		size = len;
-	}
-	if (!r) {
-		if (len)
-			item.data = buf;
-		item.len = len;
-		r = call->emit(call, &item);
-		call->done = !r;
-		if (!r)
-			r = call->flush(call);
-	} else if (r == -EREMOTEIO || !call->err.text[0]) {
-		r = explain(call, r);
-	}
-	free(buf);
-	return r;
+	return error && (error == -EREMOTEIO || !call->err.text[0]) ? explain(call, error) : r;
 }
 
 static int peek(struct ipk_call *call, void *buf, size_t size, size_t *ret_len)

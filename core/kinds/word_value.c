@@ -63,6 +63,36 @@ int ipk_word_read(struct ipk_obj *obj, struct ipk_word_value *v, u64 word, u64 m
 	return r;
 }
 
+int ipk_word_give(struct ipk_call *call, ipk_word_reader *read, int *ret_error)
+{
+	struct ipk_item item = {.data = ""};
+	char *buf = NULL, *more;
+	size_t size = 0, len = 0;
+	int r;
+
+	while ((r = read(call, buf, size, &len)) == -EMSGSIZE && len > size) {
+		more = realloc(buf, len);
+		if (!more) {
+			r = -ENOMEM;
+			break;
+		}
+		buf = more;
+		size = len;
+	}
+	*ret_error = r;
+	if (!r) {
+		if (len)
+			item.data = buf;
+		item.len = len;
+		r = call->emit(call, &item);
+		call->done = !r;
+		if (!r)
+			r = call->flush(call);
+	}
+	free(buf);
+	return r;
+}
+
 /* Is the word still that one? */
 static int still(const struct ipk_object_view *o, u64 off, u64 word)
 {

@@ -64,6 +64,14 @@ void ipk_word_drop(struct ipk_tx *tx, struct ipk_word_value *v, u64 next);
 int ipk_word_read(struct ipk_obj *obj, struct ipk_word_value *v, u64 word, u64 must, void *buf,
 		  size_t size, size_t *ret_len);
 
+/* As ipk_future_get(): -EMSGSIZE: the value does not fit, *ret_len says what it takes. */
+typedef int ipk_word_reader(struct ipk_call *call, void *buf, size_t size, size_t *ret_len);
+/*
+ * Gives the value that read copies, whose length is not known before, as the only item of a verb.
+ * *ret_error is what read said when it failed, which is returned as well.
+ */
+int ipk_word_give(struct ipk_call *call, ipk_word_reader *read, int *ret_error);
+
 /* ---- without trust: the word_value at off in an object's body ------------------------------- */
 
 /*
