@@ -84,8 +84,7 @@ static void plain_put(const struct key *key, uint64_t value)
 	(*at)->value[0] = value;
 }
 
-/* ---- what is measured
- * ----------------------------------------------------------------------------- */
+/* ---- what is measured ----------------------------------------------------------------------- */
 
 static void get_plain(const struct key *from)
 {

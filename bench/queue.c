@@ -295,8 +295,7 @@ static double stream(const struct loops *l, void *at)
 	return (now() - start) / (double)items;
 }
 
-/* ---- comparing
- * ----------------------------------------------------------------------------------- */
+/* ---- comparing ------------------------------------------------------------------------------ */
 
 #define ROUNDS_MAX 1000
 

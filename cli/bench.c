@@ -36,8 +36,7 @@ const char *bench_name(const struct bench_row *row)
 	return row->kind ? row->kind->name : row->t ? row->t->name : "memcpy";
 }
 
-/* ---- what is to be measured
- * ------------------------------------------------------------------------ */
+/* ---- what is to be measured ----------------------------------------------------------------- */
 
 /* Against what a row of the test is held: it is measured whichever kind was asked for. */
 static bool is_floor(const struct bench_row *row)
@@ -188,8 +187,7 @@ static int check_name(struct cli *c, const char *name)
 			 cli_suggest_text(&s, text));
 }
 
-/* ---- what comes out
- * --------------------------------------------------------------------------------- */
+/* ---- what comes out ------------------------------------------------------------------------- */
 
 /* The row that this one is held against; NULL: none was measured. */
 static const struct bench_row *floor_of(const struct plan *p, const struct bench_row *row)

@@ -61,8 +61,7 @@ static void pause_cpu(void)
 #endif
 }
 
-/* ---- the histogram: 32 steps to each power of two
- * ------------------------------------------------ */
+/* ---- the histogram: 32 steps to each power of two ------------------------------------------- */
 
 static unsigned bucket_of(uint64_t ns)
 {
@@ -96,8 +95,7 @@ static double percentile(struct board *board, double part)
 	return 0;
 }
 
-/* ---- what children do
- * ---------------------------------------------------------------------------- */
+/* ---- what children do ----------------------------------------------------------------------- */
 
 static int send_one(struct child *ch, struct bench_lane *lane, const void *data)
 {
@@ -234,8 +232,7 @@ static int copy(struct child *ch)
 	return 0;
 }
 
-/* ---- processes
- * ----------------------------------------------------------------------------------- */
+/* ---- processes ------------------------------------------------------------------------------ */
 
 unsigned bench_cpus(int *cpu, unsigned max)
 {

@@ -357,8 +357,7 @@ int cli_input_record(struct cli_input *in, bool wait, const char **ret_text, siz
 int cli_input_next(struct cli_input *in, struct ipk_item *item, int max, struct ipk_error *err);
 void cli_input_free(struct cli_input *in);
 
-/* ---- running an operation (op.c, run.c)
- * ---------------------------------------------------------- */
+/* ---- running an operation (op.c, run.c) ----------------------------------------------------- */
 
 /* What the library's callbacks need: call->tool. */
 struct cli_tool {

@@ -291,8 +291,7 @@ int ipk_stack_peek_view(const struct ipk_object_view *o, ipk_item_fn *fn, void *
 	return r;
 }
 
-/* ---- holders
- * ------------------------------------------------------------------------------------- */
+/* ---- holders -------------------------------------------------------------------------------- */
 
 static int by_owner(const void *a, const void *b)
 {

@@ -94,8 +94,7 @@ static void end(struct registrar *reg)
 	pthread_mutex_unlock(&registrar_mutex);
 }
 
-/* ---- growth
- * --------------------------------------------------------------------------------------- */
+/* ---- growth --------------------------------------------------------------------------------- */
 
 static void *fresh(struct ipk_tx *tx, u64 size, u64 *ret_off)
 {
@@ -168,8 +167,7 @@ void ipk_registrar_sweep(struct ipk_segment *seg)
 	end(&reg);
 }
 
-/* ---- holders
- * -------------------------------------------------------------------------------------- */
+/* ---- holders -------------------------------------------------------------------------------- */
 
 static int holder_claim(struct ipk_segment *seg, int fd, u32 *ret_slot)
 {

@@ -380,8 +380,7 @@ void ipk_leave_all(struct ipk_segment *seg)
 	pthread_mutex_unlock(&attached_mutex);
 }
 
-/* ---- fork
- * ----------------------------------------------------------------------------------------- */
+/* ---- fork ----------------------------------------------------------------------------------- */
 
 static void fork_prepare(void)
 {

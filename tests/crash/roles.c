@@ -214,8 +214,7 @@ static void map_remove(struct ipk_segment *seg)
 	ipk_object_remove(seg, "m", NULL);
 }
 
-/* ---- set: a value is there or not, as was said last, or as was under way
- * ------------------------- */
+/* ---- set: a value is there or not, as was said last, or as was under way -------------------- */
 
 static int set_create(struct ipk_segment *seg)
 {
@@ -285,8 +284,7 @@ static void set_remove(struct ipk_segment *seg)
 	ipk_object_remove(seg, "t", NULL);
 }
 
-/* ---- stack: what was acknowledged comes out, and twice only when marked
- * -------------------------- */
+/* ---- stack: what was acknowledged comes out, and twice only when marked --------------------- */
 
 static int stack_create(struct ipk_segment *seg)
 {
@@ -389,8 +387,7 @@ static void stack_remove(struct ipk_segment *seg)
 	ipk_object_remove(seg, "k", NULL);
 }
 
-/* ---- semaphore: all permits are back at the end
- * -------------------------------------------------- */
+/* ---- semaphore: all permits are back at the end --------------------------------------------- */
 
 #define PERMITS 2
 
@@ -439,8 +436,7 @@ static void sem_remove(struct ipk_segment *seg)
 	ipk_object_remove(seg, "p", NULL);
 }
 
-/* ---- objects come and go
- * ------------------------------------------------------------------------- */
+/* ---- objects come and go -------------------------------------------------------------------- */
 
 static void creator(unsigned number)
 {

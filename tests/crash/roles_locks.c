@@ -134,8 +134,7 @@ static void locks_remove(struct ipk_segment *seg)
 	ipk_object_remove(seg, "w", NULL);
 }
 
-/* ---- once: one at a time does it, and the next hears that somebody died at it
- * -------------------- */
+/* ---- once: one at a time does it, and the next hears that somebody died at it --------------- */
 
 static int once_create(struct ipk_segment *seg)
 {
@@ -178,8 +177,7 @@ static void once_remove(struct ipk_segment *seg)
 	ipk_object_remove(seg, "i", NULL);
 }
 
-/* ---- pool: an object has one owner, and all are free at the end
- * ---------------------------------- */
+/* ---- pool: an object has one owner, and all are free at the end ----------------------------- */
 
 static int pool_create(struct ipk_segment *seg)
 {

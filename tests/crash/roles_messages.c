@@ -284,8 +284,7 @@ static void stream_remove(struct ipk_segment *seg)
 	ipk_object_remove(seg, "s", NULL);
 }
 
-/* ---- channel: never twice, and gone only with a receiver that died
- * --------------------------------- */
+/* ---- channel: never twice, and gone only with a receiver that died -------------------------- */
 
 static int channel_create(struct ipk_segment *seg)
 {

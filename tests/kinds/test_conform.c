@@ -32,8 +32,7 @@ static struct ipk_segment *new_segment(const char *name)
 	return seg;
 }
 
-/* ---- descriptors
- * --------------------------------------------------------------------------------- */
+/* ---- descriptors ---------------------------------------------------------------------------- */
 
 static void check_args(const char *who, const struct ipk_arg *args)
 {
@@ -142,8 +141,7 @@ static void every_descriptor_is_complete(void **state)
 	assert_null(ipk_kind_by_name(""));
 }
 
-/* ---- life
- * ------------------------------------------------------------------------------------------ */
+/* ---- life ----------------------------------------------------------------------------------- */
 
 static struct ipk_view *view_of(const char *name)
 {
@@ -351,8 +349,7 @@ static void a_wrong_option_is_named(void **state)
 	ipk_segment_close(seg);
 }
 
-/* ---- mutants
- * ----------------------------------------------------------------------------------------- */
+/* ---- mutants -------------------------------------------------------------------------------- */
 
 static u64 rng = 88172645463325252u;
 

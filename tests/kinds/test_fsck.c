@@ -247,8 +247,7 @@ static void a_broken_page_table_is_not_believed(void **state)
 	ipk_segment_close(seg);
 }
 
-/* ---- under load
- * ----------------------------------------------------------------------------------- */
+/* ---- under load ----------------------------------------------------------------------------- */
 
 static void work(const char *prefix)
 {

@@ -2,8 +2,7 @@
 /* Maps under processes that are killed or stopped, and those who wait. */
 #include "fixture_map.h"
 
-/* ---- killed writers
- * ------------------------------------------------------------------------------ */
+/* ---- killed writers ------------------------------------------------------------------------- */
 
 #define KILLS 200
 #define OWN 24u /* keys of each writer */
@@ -151,8 +150,7 @@ static void kills_among_living_writers_disturb_nobody(void **state)
 	munmap(all, sizeof(*all));
 }
 
-/* ---- stopped and killed at places of our choice
- * -------------------------------------------------- */
+/* ---- stopped and killed at places of our choice --------------------------------------------- */
 
 enum stage { WITH_THE_LOCK, WITH_A_TABLE, WITH_AN_ENTRY, COMMITTED, STAGES };
 
@@ -343,8 +341,7 @@ static void a_reader_behind_a_committed_deletion_is_not_held_up(void **state)
 	munmap(s, sizeof(*s));
 }
 
-/* ---- waiting
- * -------------------------------------------------------------------------------------- */
+/* ---- waiting -------------------------------------------------------------------------------- */
 
 static void wait_for_three_changes(void *arg)
 {

@@ -2,8 +2,7 @@
 /* Maps in memory that somebody has damaged: what a check finds, and that nobody crashes or hangs. */
 #include "fixture_map_one.h"
 
-/* ---- damage
- * --------------------------------------------------------------------------------------- */
+/* ---- damage --------------------------------------------------------------------------------- */
 
 static struct ipk_map *map_of_twenty(void)
 {

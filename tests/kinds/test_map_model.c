@@ -2,8 +2,7 @@
 /* Maps against a simple model, the memory that they use, and walks over them. */
 #include "fixture_map_one.h"
 
-/* ---- against a model
- * ------------------------------------------------------------------------------ */
+/* ---- against a model ------------------------------------------------------------------------ */
 
 #define KEYS 3000u
 
@@ -162,8 +161,7 @@ static void a_million_random_operations_do_what_a_simple_model_does(void **state
 	end(m, "m");
 }
 
-/* ---- space
- * ---------------------------------------------------------------------------------------- */
+/* ---- space ---------------------------------------------------------------------------------- */
 
 static void what_was_used_is_free_again_when_all_is_deleted(void **state)
 {
@@ -276,8 +274,7 @@ static void a_table_that_cannot_grow_is_filled_further(void **state)
 	ipk_segment_close(small);
 }
 
-/* ---- walks
- * ---------------------------------------------------------------------------------------- */
+/* ---- walks ---------------------------------------------------------------------------------- */
 
 static int delete_each(void *arg, const struct ipk_map_item *item)
 {

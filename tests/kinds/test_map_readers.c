@@ -173,8 +173,7 @@ static void readers_see_whole_values_beside_writers_and_new_tables(void **state)
 	munmap(c, sizeof(*c));
 }
 
-/* ---- stopped readers
- * ------------------------------------------------------------------------------- */
+/* ---- stopped readers ------------------------------------------------------------------------ */
 
 #define LARGE (256u << 10)
 
@@ -335,8 +334,7 @@ static void a_reader_stopped_in_the_middle_finds_what_is_there(void **state)
 	munmap(p, sizeof(*p));
 }
 
-/* ---- four writers
- * -------------------------------------------------------------------------------- */
+/* ---- four writers --------------------------------------------------------------------------- */
 
 #define WRITERS 4u
 

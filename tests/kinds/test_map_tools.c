@@ -21,8 +21,7 @@ static struct ipk_map *open_map(void)
 	return m;
 }
 
-/* ---- verbs
- * ---------------------------------------------------------------------------------------- */
+/* ---- verbs ---------------------------------------------------------------------------------- */
 
 /* Runs a verb; its output must be out (NULL: any), its answer r. */
 static void run(int r, const char *out, const char *verb, const char *key, const char *arg,
@@ -181,8 +180,7 @@ static void items_that_bring_their_keys_are_stored_under_them(void **state)
 	ipk_map_close(call.handle);
 }
 
-/* ---- views
- * ---------------------------------------------------------------------------------------- */
+/* ---- views ---------------------------------------------------------------------------------- */
 
 static void views_tell_contents_and_numbers(void **state)
 {

@@ -287,8 +287,7 @@ static void json_is_kept_as_it_is_spelled_without_blanks(void **state)
 	ipk_type_free(type);
 }
 
-/* ---- random types, random values
- * ------------------------------------------------------------------ */
+/* ---- random types, random values ------------------------------------------------------------ */
 
 static void random_scalar(struct ipk_buf *schema)
 {

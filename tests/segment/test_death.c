@@ -321,8 +321,7 @@ static void a_holder_lives_as_long_as_an_inheritor(void **state)
 	assert_int_equal(prctl(PR_SET_CHILD_SUBREAPER, 0), 0);
 }
 
-/* ---- files
- * ---------------------------------------------------------------------------------------- */
+/* ---- files ---------------------------------------------------------------------------------- */
 
 static void copy_file(const char *from, const char *to)
 {
@@ -365,8 +364,7 @@ static void nobody_lives_in_a_copy(void **state)
 	ipk_segment_close(seg);
 }
 
-/* ---- kills
- * ----------------------------------------------------------------------------------------- */
+/* ---- kills ---------------------------------------------------------------------------------- */
 
 struct churn {
 	u64 rounds;

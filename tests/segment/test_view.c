@@ -303,8 +303,7 @@ static void uses_are_listed(void **state)
 	ipk_segment_close(seg);
 }
 
-/* ---- what is not a segment, or not in order
- * ------------------------------------------------------ */
+/* ---- what is not a segment, or not in order ------------------------------------------------- */
 
 static int touch_participant(void *arg, const struct ipk_participant_info *p)
 {

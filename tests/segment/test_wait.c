@@ -97,8 +97,7 @@ struct game {
 	bool fallback;
 };
 
-/* ---- ping-pong
- * -------------------------------------------------------------------------------------- */
+/* ---- ping-pong ------------------------------------------------------------------------------ */
 
 static void pong(void *arg)
 {
@@ -149,8 +148,7 @@ static void they_do_without_futex_waitv_too(void **state)
 	ping_pong(true, 300);
 }
 
-/* ---- kills
- * ------------------------------------------------------------------------------------------ */
+/* ---- kills ---------------------------------------------------------------------------------- */
 
 static void take_all(void *arg)
 {
@@ -297,8 +295,7 @@ static void no_wake_is_lost_when_sleepers_are_killed(void **state)
 	ipk_segment_close(seg);
 }
 
-/* ---- ends of a wait
- * ---------------------------------------------------------------------------------- */
+/* ---- ends of a wait ------------------------------------------------------------------------- */
 
 static void a_deadline_ends_the_wait(void **state)
 {
@@ -421,8 +418,7 @@ static void a_signal_ends_the_wait(void **state)
 	ipk_segment_close(seg);
 }
 
-/* ---- many
- * ---------------------------------------------------------------------------------------------- */
+/* ---- many ----------------------------------------------------------------------------------- */
 
 static void take_one(void *arg)
 {
@@ -499,8 +495,7 @@ static void one_of_several_events_wakes(void **state)
 	ipk_segment_close(seg);
 }
 
-/* ---- whom a sleeper watches
- * ---------------------------------------------------------------------------- */
+/* ---- whom a sleeper watches ----------------------------------------------------------------- */
 
 static void *hold_and_end(void *arg)
 {
