@@ -27,7 +27,7 @@ struct waiter {
 	bool delivering; /* it has delivered a part of its record */
 	bool closing;
 	struct request *next; /* wants more of that */
-	/* of the thread that runs */
+	/* of the thread that runs; a value's record changes under the lock, a poll looks at it */
 	struct ipk_buf record;
 	size_t off;
 	struct request *now;
@@ -94,13 +94,16 @@ void wait_free(struct handle *h)
 static int emit(struct ipk_call *call, const struct ipk_item *item)
 {
 	struct waiter *w = call->tool;
-	int r = item->text ? ipk_buf_add(&w->record, item->data, item->len) :
-			     ipk_value_print(call->type, item->data, item->len, 0, &w->record);
+	int r = item->text ? ipk_buf_add(&w->record, item->data, item->len)
+			   : ipk_value_print(call->type, item->data, item->len, 0, &w->record);
 
 	return r < 0 && r != -EBADMSG ? r : ipk_buf_add(&w->record, "\n", 1);
 }
 
-/* As much as the request has room for; true when the kernel has it. */
+/*
+ * Lock held, for whoever got the reply may poll before this returns. As much as the request has
+ * room for; true when the kernel has it.
+ */
 static bool deliver(struct waiter *w, struct request *q)
 {
 	size_t n = w->record.len - w->off;
@@ -124,10 +127,10 @@ static int flush(struct ipk_call *call)
 
 	if (w->record.len == 0)
 		return 0;
-	if (!deliver(w, w->now))
-		return -EINTR;
 	pthread_mutex_lock(&w->lock);
-	w->delivering = true;
+	if (!deliver(w, w->now))
+		r = -EINTR;
+	w->delivering = r == 0;
 	while (w->off < w->record.len && r == 0) {
 		if (w->next) {
 			struct request *q = w->next;
@@ -223,6 +226,11 @@ static int wait_value(struct job *j, struct handle *h, struct ipk_buf *out)
 	return tree_render(j, &p, out);
 }
 
+static bool is_record(const struct waiter *w, const struct ipk_buf *value)
+{
+	return value->len == w->record.len && memcmp(value->data, w->record.data, value->len) == 0;
+}
+
 /* The value now, and after that whenever it is another one. */
 static int await_value(struct handle *h, struct request *q, bool nonblock)
 {
@@ -234,18 +242,22 @@ static int await_value(struct handle *h, struct request *q, bool nonblock)
 		r = wait_value(q->j, h, &now);
 		if (r < 0)
 			break;
-		if (now.len != w->record.len || memcmp(now.data, w->record.data, now.len) != 0) {
-			ipk_buf_free(&w->record);
-			w->record = now;
-			w->off = 0;
-			now = (struct ipk_buf){0};
-		} else {
+		if (is_record(w, &now)) {
 			r = nonblock ? -EAGAIN : job_sleep(q->j, LOOK_NS);
+			continue;
 		}
+		pthread_mutex_lock(&w->lock);
+		ipk_buf_free(&w->record);
+		w->record = now;
+		w->off = 0;
+		pthread_mutex_unlock(&w->lock);
+		now = (struct ipk_buf){0};
 	}
 	ipk_buf_free(&now);
+	pthread_mutex_lock(&w->lock);
 	if (r == 0)
 		deliver(w, q);
+	pthread_mutex_unlock(&w->lock);
 	return r;
 }
 
@@ -322,15 +334,16 @@ bool wait_ready(struct job *j, struct handle *h)
 	struct ipk_buf now = {0};
 	bool ready;
 
+	if (h->attach) {
+		pthread_mutex_lock(&w->lock);
+		ready = w->delivering;
+		pthread_mutex_unlock(&w->lock);
+		return ready || has_record(h);
+	}
+	ready = wait_value(j, h, &now) < 0;
 	pthread_mutex_lock(&w->lock);
-	ready = w->delivering || (!h->attach && w->off < w->record.len);
+	ready = ready || w->off < w->record.len || !is_record(w, &now);
 	pthread_mutex_unlock(&w->lock);
-	if (ready)
-		return true;
-	if (h->attach)
-		return has_record(h);
-	ready = wait_value(j, h, &now) < 0 || now.len != w->record.len ||
-		memcmp(now.data, w->record.data, now.len) != 0;
 	ipk_buf_free(&now);
 	return ready;
 }

@@ -170,8 +170,6 @@ int ipk_channel_settle_tx(struct ipk_tx *tx, void *arg);
 
 /* ---- channel_mend.c ------------------------------------------------------------------ */
 
-/* Is the owner of an offer with this word dead? */
-bool ipk_channel_owner_gone(struct ipk_segment *seg, u64 w);
 /* A value that was received and could not be delivered goes back. May leave one more than cap in
  * it. */
 int ipk_channel_unrecv(struct ipk_channel *ch, const void *value, size_t len, u64 pos);

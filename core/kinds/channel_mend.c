@@ -1,21 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* Channels: what a death leaves, and the end. */
+#include "kinds/cells.h"
 #include "kinds/channel.h"
 #include "segment/registry.h"
 
 #define FREE_MAX 4 /* blocks of one transaction */
-
-bool ipk_channel_owner_gone(struct ipk_segment *seg, u64 w)
-{
-	u32 slot = (u32)ipk_chan_owner(w) - 1;
-	struct ipk_participant *p = ipk_slot_page(seg, slot);
-	bool ask = true;
-
-	/* A thread's live word tells of its death; who has none has only his byte. */
-	if (p && IPK_CLAIM_STATE(ipk_ld(&p->claim, acquire)) == IPK_CLAIM_LIVE)
-		ask = ipk_ld(&p->live, relaxed) == 0;
-	return ipk_dead(seg, slot, ask);
-}
 
 /* ---- recovery ------------------------------------------------------------------------ */
 
@@ -48,7 +37,7 @@ static int mend_tx(struct ipk_tx *tx, void *arg)
 		o = left-- ? ipk_channel_offer(tx->seg, off) : NULL;
 		if (!o)
 			return -EBADMSG;
-		if (!ipk_channel_owner_gone(tx->seg, ipk_tx_get(tx, &o->w)))
+		if (!ipk_owner_gone(tx->seg, ipk_chan_owner(ipk_tx_get(tx, &o->w))))
 			continue;
 		r = clear_offer(tx, b, off);
 		return r < 0 ? r : 1;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Channels: what a select does under the segment's lock. See channel.h. */
 #include "base/copy.h"
+#include "kinds/cells.h"
 #include "kinds/channel.h"
 
 static void wake_later(struct ipk_channel_choice *s, u32 *ev, int n)
@@ -23,7 +24,7 @@ static int find_offer(struct ipk_tx *tx, struct ipk_channel_body *b, u64 dir, u6
 		w = ipk_tx_get(tx, &o->w);
 		if (ipk_chan_state(w) == IPK_CHAN_WAITING && (w & IPK_CHAN_SENDS) == dir &&
 		    ipk_chan_owner(w) != (u64)tx->me->slot + 1 &&
-		    !ipk_channel_owner_gone(tx->seg, w)) {
+		    !ipk_owner_gone(tx->seg, ipk_chan_owner(w))) {
 			*ret_off = off;
 			return 1;
 		}

@@ -171,19 +171,18 @@ void ipk_registrar_sweep(struct ipk_segment *seg)
 
 static int holder_claim(struct ipk_segment *seg, int fd, u32 *ret_slot)
 {
-	struct ipk_participant *p;
+	struct ipk_participant *p = NULL;
 	u32 slot = 0;
 	u64 gen = 0;
 	int r;
 
-	while ((r = ipk_slot_claim(seg, fd, &slot, &gen)) == -EAGAIN) {
+	while ((r = ipk_slot_claim(seg, fd, &slot, &gen, &p)) == -EAGAIN) {
 		r = ipk_registry_grow(seg);
 		if (r < 0)
 			return r;
 	}
 	if (r < 0)
 		return r;
-	p = ipk_slot_page(seg, slot);
 	ipk_slot_fill(p, IPK_ROLE_HOLDER);
 	ipk_st(&p->claim, IPK_CLAIM(gen, IPK_CLAIM_HELD), release);
 	/* Who sleeps has to know of somebody whose death no word tells. */

@@ -48,14 +48,13 @@ static int join_slot(struct ipk_self *me, bool *ret_first)
 {
 	struct ipk_segment *seg = me->seg;
 	u64 claim;
-	int r = ipk_slot_claim(seg, seg->fd, &me->slot, &me->gen);
+	int r = ipk_slot_claim(seg, seg->fd, &me->slot, &me->gen, &me->page);
 
 	if (r < 0)
 		return r;
-	me->page = ipk_slot_page(seg, me->slot);
 	ipk_slot_fill(me->page, IPK_ROLE_USER);
 	if (seg->robust && ipk_robust_usable())
-		me->live = ipk_robust_map(seg->fd, ipk_slot_off(seg, me->slot));
+		me->live = ipk_robust_map(seg->fd, (u64)((u8 *)me->page - seg->base));
 	if (me->live) {
 		/* Linked while 0: a word that names a thread is never in a stranger's list. */
 		ipk_robust_link(me->live);

@@ -6,11 +6,11 @@
 #include "segment/registry.h"
 
 /* slot.c */
-u64 ipk_slot_off(struct ipk_segment *seg, u32 slot); /* 0: no such slot */
 bool ipk_own_byte(struct ipk_segment *seg, u32 slot); /* locked by seg->fd's description */
 int ipk_byte_lock(struct ipk_segment *seg, u32 slot, int cmd);
 void ipk_byte_unlock(struct ipk_segment *seg, u32 slot);
-int ipk_slot_claim(struct ipk_segment *seg, int fd, u32 *ret_slot, u64 *ret_gen);
+int ipk_slot_claim(struct ipk_segment *seg, int fd, u32 *ret_slot, u64 *ret_gen,
+		   struct ipk_participant **ret_page);
 void ipk_slot_fill(struct ipk_participant *p, enum ipk_role role);
 
 /* registry.c */

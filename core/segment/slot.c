@@ -15,7 +15,7 @@ u32 ipk_slot_count(struct ipk_segment *seg)
 	return n > IPK_SLOTS_MAX ? IPK_SLOTS_MAX : (u32)n;
 }
 
-u64 ipk_slot_off(struct ipk_segment *seg, u32 slot)
+static u64 slot_off(struct ipk_segment *seg, u32 slot)
 {
 	u64 reg, page;
 	u64 *entry;
@@ -34,7 +34,7 @@ u64 ipk_slot_off(struct ipk_segment *seg, u32 slot)
 
 struct ipk_participant *ipk_slot_page(struct ipk_segment *seg, u32 slot)
 {
-	u64 off = ipk_slot_off(seg, slot);
+	u64 off = slot_off(seg, slot);
 
 	return off ? ipk_at(seg, off, IPK_PAGE, IPK_PAGE) : NULL;
 }
@@ -158,9 +158,11 @@ static int claim_one(struct ipk_segment *seg, int fd, u32 slot, struct ipk_parti
 
 /*
  * Takes a free slot for the description fd, under seg->mutex when that is seg->fd. A stranger's
- * read lock makes a byte look taken; then the next slot will do. -EAGAIN: none.
+ * read lock makes a byte look taken; then the next slot will do. -EAGAIN: none. The page is given
+ * too: looked up again, a scribbler could have made it another, or none.
  */
-int ipk_slot_claim(struct ipk_segment *seg, int fd, u32 *ret_slot, u64 *ret_gen)
+int ipk_slot_claim(struct ipk_segment *seg, int fd, u32 *ret_slot, u64 *ret_gen,
+		   struct ipk_participant **ret_page)
 {
 	struct ipk_header *h = ipk_header(seg);
 	u32 n = ipk_slot_count(seg), start = ipk_ld(&h->next_slot, relaxed);
@@ -178,6 +180,7 @@ int ipk_slot_claim(struct ipk_segment *seg, int fd, u32 *ret_slot, u64 *ret_gen)
 			 * a slot gets old before the slot is used again. */
 			ipk_st(&h->next_slot, slot + 1, relaxed);
 			*ret_slot = slot;
+			*ret_page = p;
 		}
 		return r;
 	}
