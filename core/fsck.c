@@ -255,8 +255,8 @@ static int check_objects(struct pass *p)
 /* ---- passes --------------------------------------------------------------------------------- */
 
 /*
- * 0: ret_found holds what one pass found, and *ret_quiet tells that nobody changed the segment's own
- * words meanwhile. -EAGAIN: it came to nothing.
+ * 0: ret_found holds what one pass found, and *ret_quiet tells that nobody changed the segment's
+ * own words meanwhile. -EAGAIN: it came to nothing.
  */
 static int run_pass(struct ipk_view *view, struct findings *ret_found, bool *ret_quiet)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Fan-out and fan-in by streams: three subscribers, each a process with a place of its own, read the same
- * numbers; what they make of them comes together in a second stream.
+ * Fan-out and fan-in by streams: three subscribers, each a process with a place of its own, read
+ * the same numbers; what they make of them comes together in a second stream.
  *   fan [NUMBERS]
  */
 #include <errno.h>
@@ -55,7 +55,10 @@ static void set_up(uint64_t n)
 	check(ipk_stream_open(seg, "in", "u64", &in, NULL), "in");
 	check(ipk_stream_create(seg, "out", &all, NULL), "out");
 	check(ipk_stream_open(seg, "out", "u64", &out, NULL), "out");
-	/* A name keeps its place: from now on nothing is dropped that it has not read, whoever reads it when. */
+	/*
+	 * A name keeps its place: from now on nothing is dropped that it has not read, whoever
+	 * reads it when.
+	 */
 	for (unsigned i = 0; i < FACTORS; i++)
 		ipk_stream_unsubscribe(subscribe(i));
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Dining philosophers, each a process: forks are mutexes, and the room is a semaphore that lets all but one in,
- * so nobody starves. One more takes a place and a fork and is killed with both; the others go on.
- *   philosophers [HOW MANY] [MEALS EACH]
+ * Dining philosophers, each a process: forks are mutexes, and the room is a semaphore that lets all
+ * but one in, so nobody starves. One more takes a place and a fork and is killed with both; the
+ *   others go on. philosophers [HOW MANY] [MEALS EACH]
  */
 #include <errno.h>
 #include <signal.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A simulation in steps: each worker process computes its cells of rule 90 from what all had in the step before,
- * and a barrier lets nobody go on before all have.
+ * A simulation in steps: each worker process computes its cells of rule 90 from what all had in the
+ * step before, and a barrier lets nobody go on before all have.
  *   steps [CELLS] [STEPS]
  */
 #include <errno.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A pool of worker processes: jobs come through a channel without a buffer, a semaphore lets two work at a time,
- * results go into a queue. Closing the channel sends the workers home.
+ * A pool of worker processes: jobs come through a channel without a buffer, a semaphore lets two
+ * work at a time, results go into a queue. Closing the channel sends the workers home.
  *   workers [HOW MANY] [JOBS]
  */
 #include <errno.h>

@@ -60,8 +60,8 @@ static inline u64 ipk_align_up(u64 n, u64 a)
 #define IPK_ORDER_seq_cst __ATOMIC_SEQ_CST
 
 /*
- * 0 in a library that is made for bench/cost.c alone, to be compared with: it does not do what is done
- * only in case that somebody dies, and must not be killed.
+ * 0 in a library that is made for bench/cost.c alone, to be compared with: it does not do what is
+ * done only in case that somebody dies, and must not be killed.
  */
 #ifdef IPK_UNPROTECTED
 #define IPK_PROTECTED 0
@@ -70,8 +70,8 @@ static inline u64 ipk_align_up(u64 n, u64 a)
 #endif
 
 /*
- * A planted bug, one of bugs.def: tests/crash/bugs shows that the tests catch each. Constantly false
- * unless built with -Dbugs=true; then the environment's IPK_BUG names the one that is there.
+ * A planted bug, one of bugs.def: tests/crash/bugs shows that the tests catch each. Constantly
+ * false unless built with -Dbugs=true; then the environment's IPK_BUG names the one that is there.
  */
 enum ipk_bug {
 	IPK_BUG_none,

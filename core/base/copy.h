@@ -2,8 +2,8 @@
 /*
  * Copies between private memory and shared memory that somebody else may change meanwhile. Every
  * access to the shared side is a relaxed atomic one, of eight bytes where the address allows it, so
- * that a copy which must be thrown away afterwards is at least defined, and an aligned word in it is
- * never torn. Order is the caller's affair: fences before and after.
+ * that a copy which must be thrown away afterwards is at least defined, and an aligned word in it
+ * is never torn. Order is the caller's affair: fences before and after.
  */
 #ifndef IPK_COPY_H
 #define IPK_COPY_H

@@ -13,8 +13,8 @@ static bool atomic_size(u64 size)
 }
 
 /*
- * How many writes may pass while a reader copies one element: enough for the slowest reader, who makes
- * four system calls for it, and little enough that the log stays in the writers' cache.
+ * How many writes may pass while a reader copies one element: enough for the slowest reader, who
+ * makes four system calls for it, and little enough that the log stays in the writers' cache.
  */
 static u32 log_slots(u64 size)
 {

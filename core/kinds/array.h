@@ -10,8 +10,8 @@
  * Elements of 1, 2, 4 or 8 bytes lie at multiples of their size, so one load or store is the whole
  * element; they need no lock and no log.
  *
- * WIDE ELEMENTS. seq = 2k: k writes were made, numbers 0..k-1; seq = 2k+1: write k is committed and is
- * being copied to its place. Entry n % slots of the log holds write n.
+ * WIDE ELEMENTS. seq = 2k: k writes were made, numbers 0..k-1; seq = 2k+1: write k is committed and
+ * is being copied to its place. Entry n % slots of the log holds write n.
  *
  *	write            lock; (seq odd: finish the dead writer's copy)
  *	                 log[k % slots] = {index, bytes}
@@ -27,19 +27,20 @@
  *	                 is one: copy it from the log instead
  *	                 as long as none of the entries looked at can have been reused: done
  *
- * Killed before COMMIT: the entry that was being filled is the oldest; a reader that looked at it finds
- * that seq says its turn to be reused has come, and starts again. Killed after COMMIT: seq stays odd;
- * readers of that element take the entry, which stays as it is, readers of others never notice; the
- * next holder of the lock copies the entry to its place before anything else, as often as holders die.
+ * Killed before COMMIT: the entry that was being filled is the oldest; a reader that looked at it
+ * finds that seq says its turn to be reused has come, and starts again. Killed after COMMIT: seq
+ * stays odd; readers of that element take the entry, which stays as it is, readers of others never
+ * notice; the next holder of the lock copies the entry to its place before anything else, as often
+ * as holders die.
  *
- * Why a reader's copy is whole. Entry of write w is refilled by write w + slots, after seq has become
- * 2(w + slots). A copy of it after which seq < 2(w + slots) is therefore of write w alone: the
- * writer's release fence before filling pairs with the reader's acquire fence after copying. In the
- * same way a copy of place[i] is whole if no write committed between s and the second look had index
- * i: the writer's fence after COMMIT, before it touches the place, pairs with that same reader's fence.
- * What is returned was the newest committed value at the first look (no such write) or at the second
- * (the newest one): linearizable. The reader starts again only when slots - 1 writes were made while
- * it copied; slots is chosen so that this means it was interrupted.
+ * Why a reader's copy is whole. Entry of write w is refilled by write w + slots, after seq has
+ * become 2(w + slots). A copy of it after which seq < 2(w + slots) is therefore of write w alone:
+ * the writer's release fence before filling pairs with the reader's acquire fence after copying. In
+ * the same way a copy of place[i] is whole if no write committed between s and the second look had
+ * index i: the writer's fence after COMMIT, before it touches the place, pairs with that same
+ * reader's fence. What is returned was the newest committed value at the first look (no such write)
+ * or at the second (the newest one): linearizable. The reader starts again only when slots - 1
+ * writes were made while it copied; slots is chosen so that this means it was interrupted.
  */
 #ifndef IPK_KINDS_ARRAY_H
 #define IPK_KINDS_ARRAY_H
@@ -66,7 +67,10 @@ struct ipk_array_body {
 _Static_assert(sizeof(struct ipk_array_body) == 128, "");
 _Static_assert(offsetof(struct ipk_array_body, lock) == 64, "own line");
 
-/* The constant part of a body, computed anew from cap and size and compared; offsets in the segment. */
+/*
+ * The constant part of a body, computed anew from cap and size and compared; offsets in the
+ * segment.
+ */
 struct ipk_array_geometry {
 	u64 cap;
 	u32 size;
@@ -75,7 +79,9 @@ struct ipk_array_geometry {
 	u64 seq, log, data;
 };
 
-/* Fills the constant part for cap elements of size bytes; the bytes of the body, or 0: too large. */
+/*
+ * Fills the constant part for cap elements of size bytes; the bytes of the body, or 0: too large.
+ */
 u64 ipk_array_layout(u64 cap, u64 size, struct ipk_array_body *ret_body);
 /* -EBADMSG when body (a private copy) is not what ipk_array_layout() makes or is cut short. */
 int ipk_array_measure(const struct ipk_array_body *body, u64 off, u64 len,
@@ -180,8 +186,8 @@ static inline int ipk_array_copy(const struct ipk_array_geometry *g,
 }
 
 /*
- * Copies element index to dst, whole. -EAGAIN when it took more than tries; a mapping's reader, who is
- * starved only by being interrupted each time, tries for ever.
+ * Copies element index to dst, whole. -EAGAIN when it took more than tries; a mapping's reader, who
+ * is starved only by being interrupted each time, tries for ever.
  */
 static inline int ipk_array_read_wide(const struct ipk_array_geometry *g,
 				      const struct ipk_array_source *s, u64 index, void *dst,

@@ -79,7 +79,7 @@ static int run_get(struct ipk_call *call)
 	return r < 0 ? r : call->flush(call);
 }
 
-/* ---- values in --------------------------------------------------------------------------------- */
+/* ---- values in ------------------------------------------------------------------------------- */
 
 #define BATCH 256
 #define HELD_BYTES (1u << 20) /* of values that may wait for their number to be known */
@@ -135,8 +135,8 @@ static int hold(struct intake *in, const struct ipk_item *item)
 }
 
 /*
- * Stores values to [from, to) in order. Up to a mebibyte of them is counted before the first is stored;
- * longer input is stored as it comes. exact: there must be as many as elements.
+ * Stores values to [from, to) in order. Up to a mebibyte of them is counted before the first is
+ * stored; longer input is stored as it comes. exact: there must be as many as elements.
  */
 static int take_values(struct ipk_call *call, u64 from, u64 to, bool exact)
 {
@@ -196,7 +196,9 @@ static int differs(struct ipk_call *call, u64 index, const void *has)
 	return r;
 }
 
-/* Equal means equal as values: 0.0 and -0.0 are, bytes of padding do not count where they are zero. */
+/*
+ * Equal means equal as values: 0.0 and -0.0 are, bytes of padding do not count where they are zero.
+ */
 static int set_if_equal(struct ipk_call *call, u64 index)
 {
 	struct ipk_array *a = call->handle;
@@ -266,7 +268,7 @@ static int run_fill(struct ipk_call *call)
 	return r;
 }
 
-/* ---- incr ---------------------------------------------------------------------------------------- */
+/* ---- incr ------------------------------------------------------------------------------------ */
 
 static int run_incr(struct ipk_call *call)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Waiting as kinds do it: try, spin as long as that pays, announce, try again, sleep. And what verbs
- * make of --timeout.
+ * Waiting as kinds do it: try, spin as long as that pays, announce, try again, sleep. And what
+ * verbs make of --timeout.
  */
 #ifndef IPK_KINDS_AWAIT_H
 #define IPK_KINDS_AWAIT_H
@@ -14,8 +14,8 @@
 #define IPK_AWAIT_POLL 10000000L /* ns, of a waiter who may not announce itself */
 
 /*
- * Returns what try() does as soon as that is not -EAGAIN; else -ETIMEDOUT -EINTR -ECANCELED -ESTALE.
- * Who fails after having slept passes its wake on.
+ * Returns what try() does as soon as that is not -EAGAIN; else -ETIMEDOUT -EINTR -ECANCELED
+ * -ESTALE. Who fails after having slept passes its wake on.
  */
 static inline int ipk_await(struct ipk_obj *obj, struct ipk_self *me, u32 *ev,
 			    int (*try)(void *arg), void *arg, i64 deadline)

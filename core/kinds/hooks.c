@@ -27,7 +27,10 @@ int ipk_take_over(struct ipk_obj *obj, u64 *lock, ipk_mend_fn *mend, void *arg)
 		me = ipk_self(obj->seg, &r);
 	if (!me)
 		return r;
-	/* Our own: we hold it and sweep. Or our number's former owner's, whom the next one to lock notices. */
+	/*
+	 * Our own: we hold it and sweep. Or our number's former owner's, whom the next one to lock
+	 * notices.
+	 */
 	if (own - 1 == me->slot || !ipk_dead(obj->seg, own - 1, true))
 		return 0;
 	died = ipk_lock(me, lock, IPK_NOWAIT);

@@ -7,14 +7,15 @@
 #include "segment/segment.h"
 
 /*
- * The body of an object, for who attaches it or mends it: NULL unless size bytes of it are the object's.
- * *ret_room, where given: how many are.
+ * The body of an object, for who attaches it or mends it: NULL unless size bytes of it are the
+ * object's. *ret_room, where given: how many are.
  */
 void *ipk_body(struct ipk_obj *obj, u64 size, u64 *ret_room);
 
 /*
- * After a death: a dead holder's lock must not name its number once that is another's, so it is taken
- * over here, and mend called with it held; who has it by now mends as well. died: nobody else was told.
+ * After a death: a dead holder's lock must not name its number once that is another's, so it is
+ * taken over here, and mend called with it held; who has it by now mends as well. died: nobody else
+ * was told.
  */
 typedef int ipk_mend_fn(struct ipk_self *me, void *arg, bool died);
 int ipk_take_over(struct ipk_obj *obj, u64 *lock, ipk_mend_fn *mend, void *arg);
@@ -22,7 +23,10 @@ int ipk_take_over(struct ipk_obj *obj, u64 *lock, ipk_mend_fn *mend, void *arg);
 /* Of owner, a slot + 1 or 0: 1 if there is no such participant, who would give nothing back. */
 int ipk_no_participant(const struct ipk_object_view *o, u64 owner);
 
-/* KIND_attach() and KIND_detach() by KIND's functions for C programs; open: of seg, name, &handle and err. */
+/*
+ * KIND_attach() and KIND_detach() by KIND's functions for C programs; open: of seg, name, &handle
+ * and err.
+ */
 #define IPK_ATTACH_DETACH(kind, open)                                                              \
 	static int kind##_attach(struct ipk_segment *seg, const char *name, void **ret_handle,     \
 				 struct ipk_error *err)                                            \

@@ -74,7 +74,9 @@ int ipk_latch_count_down(struct ipk_latch *latch, uint64_t n)
 	do {
 		if (n > (v & IPK_LATCH_LEFT))
 			return -EOVERFLOW;
-		/* seq_cst: pairs with the fence in ipk_event_arm(); release for who is let through. */
+		/*
+		 * seq_cst: pairs with the fence in ipk_event_arm(); release for who is let through.
+		 */
 	} while (!ipk_cas(&latch->body->word, &v, v - n, seq_cst));
 	if (((v - n) & IPK_LATCH_LEFT) == 0 && !IPK_BUG(latch_opens_silently))
 		ipk_event_notify_fenced(&latch->body->ev, INT32_MAX);
@@ -130,7 +132,7 @@ int ipk_latch_wait(struct ipk_latch *latch, int64_t deadline)
 	return me ? ipk_await(&latch->obj, me, &latch->body->ev, try_pass, &w, deadline) : r;
 }
 
-/* ---- what the segment asks ------------------------------------------------------------------------- */
+/* ---- what the segment asks ------------------------------------------------------------------- */
 
 static bool latch_attachable(struct ipk_obj *obj)
 {
@@ -145,7 +147,7 @@ static void latch_wake(struct ipk_obj *obj)
 		ipk_event_notify(&body->ev, INT32_MAX);
 }
 
-/* ---- descriptor ---------------------------------------------------------------------------------- */
+/* ---- descriptor ------------------------------------------------------------------------------ */
 
 static const struct ipk_arg params[] = {
 	{ .name = "cap",
@@ -245,7 +247,10 @@ static int latch_repair(const struct ipk_object_view *o, struct ipk_repairer *r)
 		return -EBADMSG;
 	if (!count_ok(b->count))
 		b->count = o->opts[0];
-	/* How much has been counted down nobody knows: it begins anew, which opens it too late at worst. */
+	/*
+	 * How much has been counted down nobody knows: it begins anew, which opens it too late at
+	 * worst.
+	 */
 	if ((b->word & IPK_LATCH_LEFT) > b->count)
 		b->word = (b->word & ~IPK_LATCH_LEFT) | b->count;
 	r->did(r, "%llu of %llu are left to count down",
@@ -253,7 +258,7 @@ static int latch_repair(const struct ipk_object_view *o, struct ipk_repairer *r)
 	return 0;
 }
 
-/* ---- verbs --------------------------------------------------------------------------------------- */
+/* ---- verbs ----------------------------------------------------------------------------------- */
 
 static int run_countdown(struct ipk_call *call)
 {

@@ -10,7 +10,8 @@
  *	{g,left} --count down--> {g,left-1} --> ... {g,0} --reset--> {g+1,OPENED,count}
  *	                                        {g,left>0} --reset--> {g+1,count}
  *
- * OPENED says of the run before that it ended open: who waited in it and looks only now is let through.
+ * OPENED says of the run before that it ended open: who waited in it and looks only now is let
+ * through.
  */
 #ifndef IPK_KINDS_LATCH_H
 #define IPK_KINDS_LATCH_H

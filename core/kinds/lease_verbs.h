@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The verbs push, pop, lease and close, and the measuring, of a kind whose values can be leased: included
- * once by the file of its verbs, after IPK_LEASED, the kind's name. By inclusion, because such kinds have the
- * same functions with types of their own.
+ * The verbs push, pop, lease and close, and the measuring, of a kind whose values can be leased:
+ * included once by the file of its verbs, after IPK_LEASED, the kind's name. By inclusion, because
+ * such kinds have the same functions with types of their own.
  */
 #include "kinds/await.h"
 
@@ -14,7 +14,7 @@
 #define FN(name) OF_KIND(IPK_LEASED, name)
 #define LEASE struct FN(lease)
 
-/* ---- verbs ------------------------------------------------------------------------------------ */
+/* ---- verbs ----------------------------------------------------------------------------------- */
 
 static int run_push(struct ipk_call *call)
 {
@@ -122,7 +122,7 @@ static int run_close(struct ipk_call *call)
 	return FN(shutdown)(call->handle);
 }
 
-/* ---- how it is measured ----------------------------------------------------------------------- */
+/* ---- how it is measured ---------------------------------------------------------------------- */
 
 static int bench_rounds(void *handle, uint64_t n)
 {

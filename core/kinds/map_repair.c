@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A map or a set made right, in a copy where nobody is at work. An entry proves itself: it has its key's
- * hash. So each slot's entry is looked at, and what proves itself and is nobody else's goes into
- * the table anew. Where most do not, the seed has changed and not they: then they get new hashes.
+ * A map or a set made right, in a copy where nobody is at work. An entry proves itself: it has its
+ * key's hash. So each slot's entry is looked at, and what proves itself and is nobody else's goes
+ * into the table anew. Where most do not, the seed has changed and not they: then they get new
+ * hashes.
  */
 #include <stdlib.h>
 

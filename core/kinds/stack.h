@@ -52,12 +52,12 @@
  *	turn (acquire); top (acquire): i < n; s = order[i] (acquire); w of s (acquire), own 0; copy
  *	fence (acquire); top: i < n still; order[i] == s; w the same; turn the same
  *
- * Then the copy is of the item w, which was at position i. For no push, lease or giving back drew its
- * turn meanwhile, so that what changed was stored by one that had drawn it before, or was a pop or an
- * ack. If a byte of a later value was copied, the fence makes us see all that its pusher saw before it
- * began to fill the slot (its fence comes first): there the slot was free, and n <= i. Without the turn
- * each look is right at its own time only: over a lease, a giving back and a lease, one of n and one of
- * order agree on a slot that is free.
+ * Then the copy is of the item w, which was at position i. For no push, lease or giving back drew
+ * its turn meanwhile, so that what changed was stored by one that had drawn it before, or was a pop
+ * or an ack. If a byte of a later value was copied, the fence makes us see all that its pusher saw
+ * before it began to fill the slot (its fence comes first): there the slot was free, and n <= i.
+ * Without the turn each look is right at its own time only: over a lease, a giving back and a
+ * lease, one of n and one of order agree on a slot that is free.
  *
  * WAITING. Whoever changes something looks at the event word before it gives the lock back, and
  * wakes after that. A waiter sets W first and then tries with the lock: if its turn came before the

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Streams for C programs: the handle and producers. Subscribers are in stream_sub.c, the layout in stream.h. */
+/*
+ * Streams for C programs: the handle and producers. Subscribers are in stream_sub.c, the layout in
+ * stream.h.
+ */
 #include <stdio.h>
 #include <time.h>
 
@@ -11,7 +14,8 @@
 #include "object_type.h"
 
 #define BYTES_MAX (UINT64_C(1) << 44)
-#define LOCK_NS INT64_C(1000000000) /* of who would not wait: longer than anybody holds it who has not stopped */
+/* Of who would not wait: longer than anybody holds it who has not stopped */
+#define LOCK_NS INT64_C(1000000000)
 
 /* ---- geometry -------------------------------------------------------------------------------- */
 
@@ -28,10 +32,10 @@ int ipk_stream_measure(const struct ipk_stream_body *body, u64 len, struct ipk_s
 		.names = sizeof(*body),
 	};
 
-	if (!s.cap || s.cap > IPK_STREAM_CAP_MAX || !s.bytes || s.bytes > BYTES_MAX || s.bytes % 8 ||
-	    s.room > BYTES_MAX || s.room % 8 || !s.subs || s.subs > IPK_STREAM_SUBS_MAX ||
-	    s.policy > IPK_STREAM_REJECT || s.size > s.bytes || s.spare > s.bytes || s.spare % 8 ||
-	    s.spare < s.size || !s.spare)
+	if (!s.cap || s.cap > IPK_STREAM_CAP_MAX || !s.bytes || s.bytes > BYTES_MAX ||
+	    s.bytes % 8 || s.room > BYTES_MAX || s.room % 8 || !s.subs ||
+	    s.subs > IPK_STREAM_SUBS_MAX || s.policy > IPK_STREAM_REJECT || s.size > s.bytes ||
+	    s.spare > s.bytes || s.spare % 8 || s.spare < s.size || !s.spare)
 		return -EBADMSG;
 	s.entries = s.names + s.subs * sizeof(struct ipk_stream_name);
 	s.states = s.entries + (s.cap + IPK_STREAM_BATCH) * sizeof(struct ipk_stream_entry);
@@ -44,7 +48,8 @@ int ipk_stream_measure(const struct ipk_stream_body *body, u64 len, struct ipk_s
 	return 0;
 }
 
-static int bind_body(struct ipk_obj *obj, struct ipk_stream_body **ret_body, struct ipk_stream_shape *ret)
+static int bind_body(struct ipk_obj *obj, struct ipk_stream_body **ret_body,
+		     struct ipk_stream_shape *ret)
 {
 	u64 room;
 	struct ipk_stream_body *b = ipk_body(obj, sizeof(*b), &room), copy;
@@ -62,15 +67,17 @@ static int bind_body(struct ipk_obj *obj, struct ipk_stream_body **ret_body, str
 
 /* ---- handle ---------------------------------------------------------------------------------- */
 
-int ipk_stream_create_derived(struct ipk_segment *seg, const char *name, const struct ipk_stream_options *options,
-			      const char *pipeline, struct ipk_error *err)
+int ipk_stream_create_derived(struct ipk_segment *seg, const char *name,
+			      const struct ipk_stream_options *options, const char *pipeline,
+			      struct ipk_error *err)
 {
 	static const char *const policies[] = {"drop", "block", "reject"};
 	const struct ipk_stream_options none = {0}, *o = options ? options : &none;
 	const struct {
 		const char *name;
 		u64 val;
-	} numbers[] = {{"cap", o->cap}, {"max-bytes", o->bytes}, {"subs", o->subs}, {"state", o->state}};
+	} numbers[] = {
+		{"cap", o->cap}, {"max-bytes", o->bytes}, {"subs", o->subs}, {"state", o->state}};
 	struct ipk_param params[7];
 	char text[4][24];
 	unsigned n = 0;
@@ -91,14 +98,14 @@ int ipk_stream_create_derived(struct ipk_segment *seg, const char *name, const s
 	return ipk_object_new(seg, name, "stream", params, n, err);
 }
 
-int ipk_stream_create(struct ipk_segment *seg, const char *name, const struct ipk_stream_options *options,
-		      struct ipk_error *err)
+int ipk_stream_create(struct ipk_segment *seg, const char *name,
+		      const struct ipk_stream_options *options, struct ipk_error *err)
 {
 	return ipk_stream_create_derived(seg, name, options, NULL, err);
 }
 
-int ipk_stream_open(struct ipk_segment *seg, const char *name, const char *type, struct ipk_stream **ret_stream,
-		    struct ipk_error *err)
+int ipk_stream_open(struct ipk_segment *seg, const char *name, const char *type,
+		    struct ipk_stream **ret_stream, struct ipk_error *err)
 {
 	struct ipk_type *own;
 	struct ipk_stream *st;
@@ -152,7 +159,7 @@ bool ipk_stream_is_shut(const struct ipk_stream *st)
 	return ipk_ld(&st->b->shut, acquire) != 0;
 }
 
-/* ---- producers: the lock is held ------------------------------------------------------------------ */
+/* ---- producers: the lock is held ------------------------------------------------------------- */
 
 /* The byte position behind the last record. */
 static u64 data_end(struct ipk_stream *st, u64 tail)
@@ -178,7 +185,8 @@ static u64 may_drop_to(struct ipk_stream *st, u64 tail)
 
 		if (!ipk_ld(&n->used, acquire))
 			continue;
-		cursor = ipk_ld(&n->cursor, acquire); /* pairs with the release of who has read that far */
+		/* Acquire: pairs with the release of who has read that far. */
+		cursor = ipk_ld(&n->cursor, acquire);
 		if (cursor < least)
 			least = cursor;
 	}
@@ -195,7 +203,8 @@ static u64 trim(struct ipk_stream *st)
 	if (head < tail && tail - head > st->s.cap + IPK_STREAM_BATCH)
 		head = tail - st->s.cap;
 	while (head + 1 < tail &&
-	       ipk_stream_too_much(&st->s, head, tail, ipk_ld(&ipk_stream_entry_of(st, head)->at, relaxed), end))
+	       ipk_stream_too_much(&st->s, head, tail,
+				   ipk_ld(&ipk_stream_entry_of(st, head)->at, relaxed), end))
 		head++;
 	if (head != ipk_ld(&st->b->head, relaxed))
 		ipk_st(&st->b->head, head, release);
@@ -223,8 +232,8 @@ struct plan {
 };
 
 /*
- * Takes up one more record. -EAGAIN: it would drop what somebody has not read; -EMSGSIZE: it does not fit
- * beside those that were taken up before.
+ * Takes up one more record. -EAGAIN: it would drop what somebody has not read; -EMSGSIZE: it does
+ * not fit beside those that were taken up before.
  */
 static int plan_add(struct ipk_stream *st, struct plan *p, u64 len, u64 limit)
 {
@@ -232,7 +241,8 @@ static int plan_add(struct ipk_stream *st, struct plan *p, u64 len, u64 limit)
 
 	if (st->s.size ? len != st->s.size : len > st->s.spare)
 		return -EMSGSIZE;
-	if (p->n && (p->n == st->s.cap || p->n == IPK_STREAM_BATCH || at + len - p->first > st->s.spare))
+	if (p->n &&
+	    (p->n == st->s.cap || p->n == IPK_STREAM_BATCH || at + len - p->first > st->s.spare))
 		return -EMSGSIZE;
 	while (head < p->tail &&
 	       ipk_stream_too_much(&st->s, head, next,
@@ -279,14 +289,14 @@ static u8 *state_at(struct ipk_stream *st, u64 which)
 	return (u8 *)st->b + st->s.states + which * (8 + st->s.room);
 }
 
-/* ---- producers ------------------------------------------------------------------------------------ */
+/* ---- producers ------------------------------------------------------------------------------- */
 
 struct emission {
 	struct ipk_stream *st;
 	struct ipk_self *me;
 	const struct iovec *values;
 	unsigned n;
-	bool all; /* or none */
+	bool all;          /* or none */
 	const void *state; /* or NULL */
 	size_t state_len;
 	i64 deadline;
@@ -366,15 +376,16 @@ int ipk_stream_emit(struct ipk_stream *st, const void *data, size_t len, int64_t
 	return r < 0 ? r : 0;
 }
 
-int ipk_stream_emit_many(struct ipk_stream *st, const struct iovec *values, unsigned n, int64_t deadline)
+int ipk_stream_emit_many(struct ipk_stream *st, const struct iovec *values, unsigned n,
+			 int64_t deadline)
 {
 	struct emission e = {.st = st, .values = values, .n = n, .deadline = deadline};
 
 	return n ? emit(&e) : 0;
 }
 
-int ipk_stream_commit(struct ipk_stream *st, const struct iovec *values, unsigned n, const void *state,
-		      size_t len, int64_t deadline)
+int ipk_stream_commit(struct ipk_stream *st, const struct iovec *values, unsigned n,
+		      const void *state, size_t len, int64_t deadline)
 {
 	struct emission e = {.st = st,
 			     .values = values,
@@ -427,7 +438,7 @@ int ipk_stream_shutdown(struct ipk_stream *st)
 	return 0;
 }
 
-/* ---- what the segment asks ------------------------------------------------------------------------ */
+/* ---- what the segment asks ------------------------------------------------------------------- */
 
 bool ipk_stream_attachable(struct ipk_obj *obj)
 {
@@ -454,7 +465,8 @@ int ipk_stream_recover(struct ipk_obj *obj)
 		r = ipk_take_over(obj, &st.b->lock, mend, &st);
 	for (u32 i = 0; r == 0 && i < st.s.subs; i++) {
 		struct ipk_stream_name *n = ipk_stream_name_at(st.b, &st.s, i);
-		u64 owner = ipk_ld(&n->owner, acquire); /* the word before the liveness of its owner */
+		/* The word before the liveness of its owner. */
+		u64 owner = ipk_ld(&n->owner, acquire);
 
 		if (owner && ipk_dead(obj->seg, (u32)owner - 1, true))
 			ipk_cas(&n->owner, &owner, UINT64_C(0), acq_rel);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A stream made right, in a copy where nobody is at work: of the records between head and tail those
- * are kept that are sound and follow one another, the longest such run; of subscribers those whose
- * name can be read.
+ * A stream made right, in a copy where nobody is at work: of the records between head and tail
+ * those are kept that are sound and follow one another, the longest such run; of subscribers those
+ * whose name can be read.
  */
 #include "kinds/hooks.h"
 #include "kinds/stream.h"
@@ -75,8 +75,8 @@ struct run {
 };
 
 /*
- * Records that follow one another, and that the stream may retain at once: the longest run of those from
- * from to to, and of two the later; first: the one that begins at from.
+ * Records that follow one another, and that the stream may retain at once: the longest run of those
+ * from from to to, and of two the later; first: the one that begins at from.
  */
 static struct run find_run(struct fix *f, u64 from, u64 to, bool first)
 {

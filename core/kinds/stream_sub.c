@@ -15,7 +15,7 @@ struct ipk_stream_sub {
 	u64 lost; /* since the last record */
 };
 
-/* ---- beginning and end ------------------------------------------------------------------------------ */
+/* ---- beginning and end ----------------------------------------------------------------------- */
 
 static u64 begin_at(struct ipk_stream *st, u64 back)
 {
@@ -56,7 +56,8 @@ static int take_name(struct ipk_stream_sub *sub, const char *name, u64 back, str
 	char text[IPK_STREAM_NAME_MAX + 1] = "";
 
 	if (!n)
-		return ipk_error_set(err, -EDQUOT, "no place for another name: all %u are taken", st->s.subs);
+		return ipk_error_set(err, -EDQUOT, "no place for another name: all %u are taken",
+				     st->s.subs);
 	if (ipk_ld(&n->used, relaxed) && is_owned(st, n))
 		return ipk_error_set(err, -EBUSY, "a living process is subscribed as \"%s\"", name);
 	if (!ipk_ld(&n->used, relaxed)) {
@@ -72,13 +73,15 @@ static int take_name(struct ipk_stream_sub *sub, const char *name, u64 back, str
 	return 0;
 }
 
-static int subscribe_as(struct ipk_stream_sub *sub, const char *name, u64 back, struct ipk_error *err)
+static int subscribe_as(struct ipk_stream_sub *sub, const char *name, u64 back,
+			struct ipk_error *err)
 {
 	struct ipk_stream *st = sub->st;
 	int r;
 
 	if (!ipk_stream_name_ok(name))
-		return ipk_error_set(err, -EINVAL, "a subscriber's name has 1 to %u of A-Za-z0-9._-",
+		return ipk_error_set(err, -EINVAL,
+				     "a subscriber's name has 1 to %u of A-Za-z0-9._-",
 				     IPK_STREAM_NAME_MAX);
 	sub->me = ipk_stream_lock(st, &r);
 	if (!sub->me)
@@ -145,7 +148,7 @@ int ipk_stream_forget(struct ipk_stream *st, const char *name)
 	return r;
 }
 
-/* ---- reading ---------------------------------------------------------------------------------------- */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 struct reading {
 	struct ipk_stream_sub *sub;
@@ -194,7 +197,8 @@ static int try_next(void *arg)
 	do {
 		/* The flag first: what was let in before it is in the tail. */
 		bool shut = ipk_stream_is_shut(st);
-		u64 first = ipk_ld(&st->b->head, acquire); /* before the tail, which is never less */
+		/* Before the tail, which is never less. */
+		u64 first = ipk_ld(&st->b->head, acquire);
 		u64 next = ipk_ld(&st->b->word, acquire) / 2;
 
 		if (first > next)
@@ -210,8 +214,8 @@ static int try_next(void *arg)
 	return r;
 }
 
-int ipk_stream_next(struct ipk_stream_sub *sub, void *buf, size_t size, struct ipk_stream_item *ret_item,
-		    int64_t deadline)
+int ipk_stream_next(struct ipk_stream_sub *sub, void *buf, size_t size,
+		    struct ipk_stream_item *ret_item, int64_t deadline)
 {
 	struct reading rd = {.sub = sub, .buf = buf, .size = size};
 	struct ipk_stream *st = sub->st;

@@ -177,7 +177,7 @@ static int stream_item(const struct ipk_object_view *o, const char *key, size_t 
 	return r;
 }
 
-/* ---- names ------------------------------------------------------------------------------------------ */
+/* ---- names ----------------------------------------------------------------------------------- */
 
 typedef int name_fn(struct ipk_stream_look *l, void *arg, u32 i, const struct ipk_stream_name *n);
 
@@ -256,7 +256,7 @@ static int stream_holders(const struct ipk_object_view *o, ipk_holder_fn *fn, vo
 	return r < 0 ? r : each_name(&l, give_holder, &h);
 }
 
-/* ---- checking ------------------------------------------------------------------------------------------ */
+/* ---- checking -------------------------------------------------------------------------------- */
 
 static int check_name(struct ipk_stream_look *l, void *arg, u32 i, const struct ipk_stream_name *n)
 {
@@ -341,7 +341,7 @@ static int stream_check(const struct ipk_object_view *o, struct ipk_checker *c)
 	return r;
 }
 
-/* ---- creation ------------------------------------------------------------------------------------------ */
+/* ---- creation -------------------------------------------------------------------------------- */
 
 static const struct ipk_arg params[] = {
 	{.name = "cap", .type = IPK_ARG_U64, .min = 1, .max = IPK_STREAM_CAP_MAX, .value = "1024",

@@ -16,8 +16,10 @@ struct ipk_stream_look {
 /* Fills all but buf and room. -EBADMSG. */
 int ipk_stream_look(const struct ipk_object_view *o, struct ipk_stream_look *l);
 
-/* The constants that a stream of such elements begins with; opts as the object keeps them. -ERANGE: more than
- * anything can hold. */
+/*
+ * The constants that a stream of such elements begins with; opts as the object keeps them. -ERANGE:
+ * more than anything can hold.
+ */
 int ipk_stream_plan(const u64 opts[5], u32 size, struct ipk_stream_body *ret);
 
 /* ---- stream_repair.c ---------------------------------------------------------------------- */

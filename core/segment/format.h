@@ -12,12 +12,12 @@
  *   size-T   the page table, 32 bytes a page          always the last pages of the segment
  *
  * ONE LOCK, ONE JOURNAL. The header's lock protects the page table, the free lists, the directory,
- * the registry's list of pages and every pointer from an object to a block of its own. Whoever holds
- * it changes these words by a transaction: it collects {offset, value} pairs in private memory,
- * copies them to the journal, stores journal.n (COMMIT, one release store), stores the values, and
- * sets journal.n to 0. A holder killed before COMMIT has changed nothing; killed after it, the next
- * holder stores the values again (idempotent) before it does anything else. So no block is ever
- * lost or named twice, and no intermediate state exists that anyone must understand.
+ * the registry's list of pages and every pointer from an object to a block of its own. Whoever
+ * holds it changes these words by a transaction: it collects {offset, value} pairs in private
+ * memory, copies them to the journal, stores journal.n (COMMIT, one release store), stores the
+ * values, and sets journal.n to 0. A holder killed before COMMIT has changed nothing; killed after
+ * it, the next holder stores the values again (idempotent) before it does anything else. So no
+ * block is ever lost or named twice, and no intermediate state exists that anyone must understand.
  * The lock passes from a dead holder to the next locker by one compare-exchange from the exact word
  * (48-bit sequence inside). A stopped holder is not dead: others wait for it, up to their deadline.
  *
@@ -169,11 +169,14 @@ struct ipk_participant {
 	u32 overflow; /* 1: uses more objects than uses[] holds; counts as using all */
 	u32 nuses; /* high-water mark of uses[] */
 	u64 spare[7];
-	/* 128: offsets of the words it sleeps on; bit 0 set: a lock word, to be woken and not bumped */
+	/*
+	 * 128: offsets of the words it sleeps on; bit 0 set: a lock word, to be woken and not
+	 * bumped
+	 */
 	u64 waits[128];
 	/*
-	 * 1152: objects it uses: header offsets, 0 empty. Their memory is not freed while listed by a
-	 * claim that is LIVE, HELD, LEAVING or DEAD; what FREE and JOINING list is stale.
+	 * 1152: objects it uses: header offsets, 0 empty. Their memory is not freed while listed by
+	 * a claim that is LIVE, HELD, LEAVING or DEAD; what FREE and JOINING list is stale.
 	 */
 	u64 uses[365];
 	/* 4072: the robust futex word; node in the private page behind the second mapping */
@@ -184,7 +187,10 @@ struct ipk_participant {
 enum ipk_claim {
 	IPK_CLAIM_FREE = 0,
 	IPK_CLAIM_JOINING = 1, /* byte locked, live not yet set: lives while its byte is locked */
-	/* lives while live has no OWNER_DIED and its byte is locked; live == 0: its byte alone tells */
+	/*
+	 * lives while live has no OWNER_DIED and its byte is locked; live == 0: its byte alone
+	 * tells
+	 */
 	IPK_CLAIM_LIVE = 2,
 	IPK_CLAIM_HELD = 3, /* no thread: a process or inherited descriptor; its byte alone tells */
 	IPK_CLAIM_LEAVING = 4, /* gives back what it held; its byte alone tells */
@@ -203,7 +209,9 @@ enum ipk_role {
  */
 #define IPK_OBJ_MAGIC UINT32_C(0x6a626f69) /* "iobj" */
 
-/* object.state: {generation:42, slot + 1:14, state:8}; the upper two name who is freeing it, or 0 */
+/*
+ * object.state: {generation:42, slot + 1:14, state:8}; the upper two name who is freeing it, or 0
+ */
 enum ipk_obj_state {
 	IPK_OBJ_LIVE = 1,
 	IPK_OBJ_REMOVED = 2, /* no longer in the directory; freed when nobody uses it */

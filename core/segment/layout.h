@@ -10,8 +10,8 @@
 u32 ipk_layout_signature(void);
 
 /*
- * Checks a private copy of a header. name is for the sentence. file_size was asked for after the copy
- * was made, since the file grows before the header says so. What changes by transactions is
+ * Checks a private copy of a header. name is for the sentence. file_size was asked for after the
+ * copy was made, since the file grows before the header says so. What changes by transactions is
  * only checked for what holds at any instant.
  *   -EPROTO  not a segment, or another format: err says what to do      -EBADMSG  damaged
  */

@@ -6,8 +6,8 @@
 #include "segment/dir.h"
 
 /*
- * A walk of header.zombies, which a stray write may have made a circle. True at the end: the list's,
- * or where the walk has been before (R. P. Brent, 1980: the mark moves at powers of two).
+ * A walk of header.zombies, which a stray write may have made a circle. True at the end: the
+ * list's, or where the walk has been before (R. P. Brent, 1980: the mark moves at powers of two).
  */
 struct ipk_zombie_walk {
 	u64 mark;

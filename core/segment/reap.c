@@ -129,8 +129,8 @@ static int run_through(struct ipk_self *me, int (*fn)(struct ipk_tx *tx, void *a
 }
 
 /*
- * Frees one: 0. What cannot be freed, because it is damaged, stays in our hands, so that no one else
- * runs into it again while we live: 1.
+ * Frees one: 0. What cannot be freed, because it is damaged, stays in our hands, so that no one
+ * else runs into it again while we live: 1.
  */
 static int reap(struct ipk_self *me, u64 off)
 {

@@ -49,23 +49,23 @@ static inline bool ipk_claim_uses(u64 claim)
 
 /*
  * Lists the object at off in me's uses[], or drops it. By me's own thread, or under seg->mutex for
- * an orphan. add: false when it was there already. After add the caller makes a full fence and looks
- * whether the object still is what it meant: from then on its memory cannot go.
+ * an orphan. add: false when it was there already. After add the caller makes a full fence and
+ * looks whether the object still is what it meant: from then on its memory cannot go.
  */
 bool ipk_uses_add(struct ipk_self *me, u64 off);
 void ipk_uses_drop(struct ipk_self *me, u64 off);
 
 /*
- * Is the object at off listed by anybody but except (may be NULL)? For the reaper of removed objects,
- * which made a full fence after the object's removal.
+ * Is the object at off listed by anybody but except (may be NULL)? For the reaper of removed
+ * objects, which made a full fence after the object's removal.
  */
 bool ipk_uses_any(struct ipk_segment *seg, u64 off, const struct ipk_self *except);
 
 /*
- * Counts what binds a participant to the process beyond its thread's end. get: by its own thread. put:
- * by any, and may end an orphan. Its own thread counts for itself, without locked instructions: both
- * are in the fast paths of kinds. The count is the sum, which others look at only when the thread has
- * ended or may not be inside a call.
+ * Counts what binds a participant to the process beyond its thread's end. get: by its own thread.
+ * put: by any, and may end an orphan. Its own thread counts for itself, without locked
+ * instructions: both are in the fast paths of kinds. The count is the sum, which others look at
+ * only when the thread has ended or may not be inside a call.
  */
 static inline u64 ipk_holds(const struct ipk_self *me)
 {

@@ -4,7 +4,8 @@
  * death and waiting. Everything here is internal; include/ipk/segment.h is what programs see.
  *
  * Layers: map.c create/open/remove/grow - tx.c lock, journal - heap.c pages and blocks -
- * dir.c names - registry.c participants and the sweep - wait.c events - view.c reading without trust.
+ * dir.c names - registry.c participants and the sweep - wait.c events - view.c reading without
+ * trust.
  *
  * WHICH MAY RUN BESIDE WHICH: everything, from any thread of any process, unless a function says
  * "lock held" (the segment's lock, by the calling participant).
@@ -296,16 +297,16 @@ static inline int ipk_after_read(struct ipk_obj *obj)
 /* ---- death --------------------------------------------------------------------------------- */
 
 /*
- * Is participant slot dead? Cheap: its live word decides where it has one. With ask, the OFD byte is
- * queried too (0.7 us): on the way to sleep, in a sweep, at attach. Load the word that names the
+ * Is participant slot dead? Cheap: its live word decides where it has one. With ask, the OFD byte
+ * is queried too (0.7 us): on the way to sleep, in a sweep, at attach. Load the word that names the
  * slot BEFORE calling this.
  */
 bool ipk_dead(struct ipk_segment *seg, u32 slot, bool ask);
 
 /*
  * Finds the dead and makes good what they left: their locks' journals, each object in their uses[]
- * (kind->recover), every sleeper woken, their slot free. Any number of sweepers at once; idempotent.
- * Returns how many were swept.
+ * (kind->recover), every sleeper woken, their slot free. Any number of sweepers at once;
+ * idempotent. Returns how many were swept.
  */
 int ipk_sweep(struct ipk_self *me);
 
@@ -357,7 +358,9 @@ void ipk_event_notify_slow(u32 *ev, int n);
 
 static inline void ipk_event_notify(u32 *ev, int n)
 {
-	/* Pairs with the fence in ipk_event_arm(): either we see W, or the waiter sees the change. */
+	/*
+	 * Pairs with the fence in ipk_event_arm(): either we see W, or the waiter sees the change.
+	 */
 	ipk_fence(seq_cst);
 	if (ipk_unlikely(ipk_ld(ev, relaxed) & IPK_EV_W))
 		ipk_event_notify_slow(ev, n);

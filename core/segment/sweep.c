@@ -189,8 +189,8 @@ int ipk_sweep(struct ipk_self *me)
 		n += sweep_slot(me, p, slot, claim);
 	}
 	/*
-	 * Also where others freed the slots: while we mended we listed what the dead had used, and who
-	 * was faster found it in use.
+	 * Also where others freed the slots: while we mended we listed what the dead had used, and
+	 * who was faster found it in use.
 	 */
 	if (any)
 		ipk_reap_zombies(me);

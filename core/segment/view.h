@@ -8,11 +8,15 @@
 
 /* A fresh copy of the header up to the journal, which stays zero. */
 int ipk_view_header(struct ipk_view *view, struct ipk_header *ret_h);
-/* The first len bytes of the object's body. -EBADMSG: it has not so many; else as ipk_view_read(). */
+/*
+ * The first len bytes of the object's body. -EBADMSG: it has not so many; else as ipk_view_read().
+ */
 int ipk_view_body(const struct ipk_object_view *o, void *dst, u64 len);
 /* True while a committed change waits in the journal; sees one that came since the last read. */
 bool ipk_view_in_flux(struct ipk_view *view);
-/* The object whose header lies at off, live or removed: for checking. -EBADMSG: its header is not. */
+/*
+ * The object whose header lies at off, live or removed: for checking. -EBADMSG: its header is not.
+ */
 int ipk_view_object_at(struct ipk_view *view, u64 off, struct ipk_object_view *ret_object);
 
 #endif

@@ -7,9 +7,10 @@
  *	       |     |     |     |     |     |     |      at a multiple of 64 bytes, natural alignment
  *	       +-----+-----+-----+-----+ ... +-----+
  *
- * Elements of 1, 2, 4 and 8 bytes are ATOMIC: get, set, add and compare-exchange are one access each,
- * loads acquire and stores release. All others (structs, f32[3], str:N, any odd size) are WIDE: never
- * torn through these functions; a writer is one of several that take turns, a reader never waits.
+ * Elements of 1, 2, 4 and 8 bytes are ATOMIC: get, set, add and compare-exchange are one access
+ * each, loads acquire and stores release. All others (structs, f32[3], str:N, any odd size) are
+ * WIDE: never torn through these functions; a writer is one of several that take turns, a reader
+ * never waits.
  *
  * WHICH MAY RUN BESIDE WHICH
  *	                  get, slice     set, fill, cas (atomic), add    set, fill, cas (wide)
@@ -17,13 +18,14 @@
  *	set, fill, ...    yes            yes, wait-free (add of floats   one after the other, until the
  *	                                 and cas: lock-free)             deadline
  * A slice is a row of single elements, not one moment of the whole range. The pointer of
- * ipk_array_view() goes around all this: what is read and written through it is the user's own affair,
- * except that an aligned access to an atomic element agrees with the functions here.
+ * ipk_array_view() goes around all this: what is read and written through it is the user's own
+ * affair, except that an aligned access to an atomic element agrees with the functions here.
  *
- * LEFT BEHIND BY A DEATH. Atomic elements: the old or the new value. Wide elements: the same; a value
- * that was committed and only half copied to its place is read from where it was prepared, and the
- * next writer or sweep finishes the copy. Slices and fills are cut short between two elements.
- * A stopped writer of wide elements holds up other writers (until their deadlines), never a reader.
+ * LEFT BEHIND BY A DEATH. Atomic elements: the old or the new value. Wide elements: the same; a
+ * value that was committed and only half copied to its place is read from where it was prepared,
+ * and the next writer or sweep finishes the copy. Slices and fills are cut short between two
+ * elements. A stopped writer of wide elements holds up other writers (until their deadlines), never
+ * a reader.
  *
  * The algorithm for wide elements (a redo log of the last few writes behind a sequence number) is
  * drawn and argued in core/kinds/array.h. Its sequence number is that of Boehm, "Can seqlocks get
@@ -87,14 +89,14 @@ int ipk_array_fill(struct ipk_array *array, uint64_t index, uint64_t n, const vo
 		   int64_t deadline);
 
 /*
- * Adds *delta to an element of a number type, both of the element's type. Integers wrap around. ret_new,
- * if not NULL, receives the sum. -ERANGE; -EMEDIUMTYPE not a number; -EACCES.
+ * Adds *delta to an element of a number type, both of the element's type. Integers wrap around.
+ * ret_new, if not NULL, receives the sum. -ERANGE; -EMEDIUMTYPE not a number; -EACCES.
  */
 int ipk_array_add(struct ipk_array *array, uint64_t index, const void *delta, void *ret_new);
 
 /*
- * Stores desired if the element has the bytes at expected; else -EEXIST, and expected receives what it
- * has. Padding inside structs counts. Errors as set.
+ * Stores desired if the element has the bytes at expected; else -EEXIST, and expected receives what
+ * it has. Padding inside structs counts. Errors as set.
  */
 int ipk_array_cas(struct ipk_array *array, uint64_t index, void *expected, const void *desired,
 		  int64_t deadline);

@@ -10,8 +10,8 @@
  *	struct ipk_fast	how a handle begins; a kind's own fields follow (queue_fast.h)
  *	the kind's layout in shared memory; a handle is given out for that layout alone
  *
- * A library that changes one of them names its table ipk_fast_2: a program compiled with this header
- * finds no ipk_fast_1 there and does not start.
+ * A library that changes one of them names its table ipk_fast_2: a program compiled with this
+ * header finds no ipk_fast_1 there and does not start.
  *
  * WHO AM I. Each open handle of the process has a key, never given twice. When a thread has
  * registered as a user of the object (by its first call, in the library) its number is noted with

@@ -46,7 +46,7 @@ struct ipk_item {
 /* Called for each item; non-zero ends the iteration and is returned. */
 typedef int ipk_item_fn(void *arg, const struct ipk_item *item);
 
-/* ---- creation and verbs ------------------------------------------------------------------------ */
+/* ---- creation and verbs ---------------------------------------------------------------------- */
 
 enum ipk_arg_type {
 	IPK_ARG_END = 0,
@@ -96,10 +96,10 @@ struct ipk_choice {
 };
 
 /*
- * One run of a verb. The tool fills it in; run() pulls items from next (values given as arguments or
- * lines of stdin, already parsed to bytes) and hands items to emit. Bulk goes in batches: next gives
- * what is there without waiting for more than the first. emit only buffers; flush makes sure they
- * were written, and run() acknowledges only after it: what could not be delivered goes back.
+ * One run of a verb. The tool fills it in; run() pulls items from next (values given as arguments
+ * or lines of stdin, already parsed to bytes) and hands items to emit. Bulk goes in batches: next
+ * gives what is there without waiting for more than the first. emit only buffers; flush makes sure
+ * they were written, and run() acknowledges only after it: what could not be delivered goes back.
  */
 struct ipk_call {
 	struct ipk_segment *seg; /* attached for writing */
@@ -115,9 +115,10 @@ struct ipk_call {
 	int (*emit)(struct ipk_call *call, const struct ipk_item *item);
 	int (*flush)(struct ipk_call *call);
 	/*
-	 * Runs a command that the object holds, by sh -c as the tool's own user, and appends what it
-	 * prints to out. foreign: another user may have written it. Below 0: with a reason in out, that
-	 * it failed; without, that it was not run to its end (err may say why). NULL: it runs none
+	 * Runs a command that the object holds, by sh -c as the tool's own user, and appends what
+	 * it prints to out. foreign: another user may have written it. Below 0: with a reason in
+	 * out, that it failed; without, that it was not run to its end (err may say why). NULL: it
+	 * runs none
 	 */
 	int (*command)(struct ipk_call *call, const char *text, bool foreign, struct ipk_buf *out);
 	bool hold; /* CMD op without OUT: a CMD follows that shall hold what is taken, as flock(1) does */
@@ -150,27 +151,35 @@ struct ipk_op {
 	const struct ipk_arg *args; /* ends with IPK_ARG_END; may be NULL */
 	/* 0, a negative errno (err may say more), or 1 for a negative answer */
 	int (*run)(struct ipk_call *call);
-	/* after a run with hold: CMD has ended so (128 + n: by a signal), and is still held; or NULL */
+	/*
+	 * after a run with hold: CMD has ended so (128 + n: by a signal), and is still held; or
+	 * NULL
+	 */
 	int (*ended)(struct ipk_call *call, int status);
 };
 
-/* ---- findings of a check ----------------------------------------------------------------------- */
+/* ---- findings of a check --------------------------------------------------------------------- */
 
 struct ipk_checker {
 	/* One finding, in words an operator understands. */
 	void (*finding)(struct ipk_checker *c, const char *fmt, ...)
 		__attribute__((format(printf, 2, 3)));
-	/* The kind owns this block; size is what it uses of it. Reports overlaps and strays itself. */
+	/*
+	 * The kind owns this block; size is what it uses of it. Reports overlaps and strays itself.
+	 */
 	void (*block)(struct ipk_checker *c, uint64_t off, uint64_t size);
 };
 
-/* ---- repair ------------------------------------------------------------------------------------ */
+/* ---- repair ---------------------------------------------------------------------------------- */
 
 /* For a kind that repairs: a private copy of the segment, in which nobody else is at work. */
 struct ipk_repairer {
 	/* The bytes [off, off + len) of the copy, to be read and written; NULL outside of it. */
 	void *(*at)(struct ipk_repairer *r, uint64_t off, uint64_t len);
-	/* The kind owns the block at off and uses size bytes of it. 0; else it is not the kind's to use. */
+	/*
+	 * The kind owns the block at off and uses size bytes of it. 0; else it is not the kind's to
+	 * use.
+	 */
 	int (*claim)(struct ipk_repairer *r, uint64_t off, uint64_t size);
 	/* One thing that was done, in words an operator understands. */
 	void (*did)(struct ipk_repairer *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
@@ -184,8 +193,8 @@ struct ipk_obj;
 
 /*
  * How ipcctl bench measures a kind: what a process pays that has it alone (rounds), and carrying a
- * value from one process to another (send and recv; NULL where the kind carries none). The tool makes
- * the object, with elements of the payload's size. Each returns 0 or a negative errno.
+ * value from one process to another (send and recv; NULL where the kind carries none). The tool
+ * makes the object, with elements of the payload's size. Each returns 0 or a negative errno.
  */
 struct ipk_bench {
 	const char *round; /* in words: "push + pop" */
@@ -231,10 +240,15 @@ struct ipk_kind {
 	int (*attach)(struct ipk_segment *seg, const char *name, void **ret_handle,
 		      struct ipk_error *err);
 	void (*detach)(void *handle);
-	/* the four of struct ipk_obj_hooks (core/segment/segment.h); destroy, recover and wake may be
-	 * NULL where there is nothing to do: */
+	/*
+	 * the four of struct ipk_obj_hooks (core/segment/segment.h); destroy, recover and wake may
+	 * be
+	 * NULL where there is nothing to do:
+	 */
 	bool (*attachable)(struct ipk_obj *obj);
-	/* frees the blocks besides the header's, in as many transactions as it takes; re-runnable */
+	/*
+	 * frees the blocks besides the header's, in as many transactions as it takes; re-runnable
+	 */
 	int (*destroy)(struct ipk_obj *obj);
 	/*
 	 * after a death: mends each word whose owner is dead; re-runnable by any number at once.
@@ -256,14 +270,16 @@ struct ipk_kind {
 	int (*value)(const struct ipk_object_view *o, struct ipk_buf *text); /* VALUE kinds: one line */
 	int (*raw)(const struct ipk_object_view *o, struct ipk_buf *bytes);
 	int (*holders)(const struct ipk_object_view *o, ipk_holder_fn *fn, void *arg); /* or NULL */
-	/* TEXT params, which opts[] does not keep: appends param i. 1; 0: it was not given. Or NULL */
+	/*
+	 * TEXT params, which opts[] does not keep: appends param i. 1; 0: it was not given. Or NULL
+	 */
 	int (*param)(const struct ipk_object_view *o, unsigned i, struct ipk_buf *text);
 	int (*check)(const struct ipk_object_view *o, struct ipk_checker *c);
 	/*
-	 * Makes right what check() finds fault with, changes nothing where that is silent, and claims the
-	 * object's blocks, all but the header's. What cannot be told is given up: items keep their order,
-	 * what the dead held is given back. Without it (NULL) what check() finds stays.
-	 * 0, or -EBADMSG: beyond repair.
+	 * Makes right what check() finds fault with, changes nothing where that is silent, and
+	 * claims the object's blocks, all but the header's. What cannot be told is given up: items
+	 * keep their order, what the dead held is given back. Without it (NULL) what check() finds
+	 * stays. 0, or -EBADMSG: beyond repair.
 	 */
 	int (*repair)(const struct ipk_object_view *o, struct ipk_repairer *r);
 
@@ -277,8 +293,8 @@ const struct ipk_kind *ipk_kind_by_id(uint16_t id);
 const struct ipk_op *ipk_kind_op(const struct ipk_kind *kind, const char *verb);
 
 /*
- * Creates an object. params: name/value pairs as text, checked against kind->params; "type" and, where
- * the kind has keys, "key" are always known; the last of two counts. What the first seven of
+ * Creates an object. params: name/value pairs as text, checked against kind->params; "type" and,
+ * where the kind has keys, "key" are always known; the last of two counts. What the first seven of
  * kind->params were given as numbers is kept in the object's opts[] (WORD: which one, from 0).
  * -EEXIST, -EINVAL (err names the option), -ENOSPC, -EMSGSIZE.
  */
@@ -294,17 +310,17 @@ int ipk_arg_parse(const struct ipk_arg *spec, const char *text, size_t len,
 		  struct ipk_argval *ret_val, struct ipk_error *err);
 
 /*
- * Sizes "4096" "64KiB" "64K" (the same) "10MB" (10^6) "1.5GiB"; durations "250us" "20ms" "0.5s" "1m",
- * and a bare number only when it is 0. -EINVAL, -ERANGE: never saturated. What is finer than a
- * nanosecond is rounded up; a part of a byte is refused.
+ * Sizes "4096" "64KiB" "64K" (the same) "10MB" (10^6) "1.5GiB"; durations "250us" "20ms" "0.5s"
+ * "1m", and a bare number only when it is 0. -EINVAL, -ERANGE: never saturated. What is finer than
+ * a nanosecond is rounded up; a part of a byte is refused.
  */
 int ipk_parse_size(const char *text, size_t len, uint64_t *ret_size);
 int ipk_parse_duration(const char *text, size_t len, int64_t *ret_ns);
 
 /*
- * REF = SEGMENT[/OBJECT[/KEY]] split; strings are private copies. A SEGMENT that begins with "/", "./"
- * or "../" ends at the first part that ends in .ipk and is not a directory (a file yet to be created
- * is none), or is /proc/PID/fd/N. -EINVAL with err for names that break the rules.
+ * REF = SEGMENT[/OBJECT[/KEY]] split; strings are private copies. A SEGMENT that begins with "/",
+ * "./" or "../" ends at the first part that ends in .ipk and is not a directory (a file yet to be
+ * created is none), or is /proc/PID/fd/N. -EINVAL with err for names that break the rules.
  */
 struct ipk_ref {
 	char *segment; /* name or path */
@@ -316,7 +332,8 @@ int ipk_ref_parse(const char *text, struct ipk_ref *ret_ref, struct ipk_error *e
 void ipk_ref_free(struct ipk_ref *ref);
 
 /*
- * Parses a KEY of an INDEXED kind: "7", "0..10", "3..", "..5", ".."; *ret_to == UINT64_MAX: to the end.
+ * Parses a KEY of an INDEXED kind: "7", "0..10", "3..", "..5", ".."; *ret_to == UINT64_MAX: to the
+ * end.
  * -EINVAL also when it runs backwards, -ERANGE beyond 64 bits.
  */
 int ipk_range_parse(const char *key, size_t len, uint64_t *ret_from, uint64_t *ret_to, bool *ret_one);

@@ -6,10 +6,10 @@
  *
  * WHICH MAY RUN BESIDE WHICH. Everything, from any thread of any process.
  *
- * LEFT BEHIND BY A DEATH. A count-down is one compare-exchange: it has happened or not, and one that
- * has happened stays, since it says that something is done, not that somebody is there. (For parties
- * whose death matters see barrier.h.) Who dies between the last count-down and the wake has woken all,
- * because who waits also waits for deaths.
+ * LEFT BEHIND BY A DEATH. A count-down is one compare-exchange: it has happened or not, and one
+ * that has happened stays, since it says that something is done, not that somebody is there. (For
+ * parties whose death matters see barrier.h.) Who dies between the last count-down and the wake has
+ * woken all, because who waits also waits for deaths.
  */
 #ifndef IPK_LATCH_H
 #define IPK_LATCH_H
@@ -42,7 +42,8 @@ int ipk_latch_count_down(struct ipk_latch *latch, uint64_t n);
 uint64_t ipk_latch_value(struct ipk_latch *latch);
 
 /*
- * Waits until it is open, or was opened since the call began. -EAGAIN (IPK_NOWAIT) -ETIMEDOUT -EINTR
+ * Waits until it is open, or was opened since the call began. -EAGAIN (IPK_NOWAIT) -ETIMEDOUT
+ * -EINTR
  * -ECANCELED; -ESTALE removed while waiting. With IPK_READ: looks every 10 ms.
  */
 int ipk_latch_wait(struct ipk_latch *latch, int64_t deadline);

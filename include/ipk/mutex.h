@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Mutex: held by one thread or one descriptor; says by whom, and tells the next holder when it died.
+ * Mutex: held by one thread or one descriptor; says by whom, and tells the next holder when it
+ * died.
  *
  *	free --lock--> held by T --unlock--> free
  *	               held by T, who dies --lock--> held by the next, -EOWNERDEAD: suspect
@@ -10,12 +11,12 @@
  *
  * WHICH MAY RUN BESIDE WHICH. Everything, from any thread of any process.
  *
- * LEFT BEHIND BY A DEATH. The mutex is taken and its holder recorded by one compare-exchange, and given
- * back by another: who is killed anywhere has it or has it not. A dead thread's mutex goes to the next
- * locker with -EOWNERDEAD, at once if somebody waits. A descriptor is let go in order when its last
- * copy is closed, whoever of those that inherited it was killed: as flock(1) has it. A stopped
- * holder keeps it. A thread that ends in order and still holds it leaves it locked in the name of its
- * process, whose end is then the owner's death.
+ * LEFT BEHIND BY A DEATH. The mutex is taken and its holder recorded by one compare-exchange, and
+ * given back by another: who is killed anywhere has it or has it not. A dead thread's mutex goes to
+ * the next locker with -EOWNERDEAD, at once if somebody waits. A descriptor is let go in order when
+ * its last copy is closed, whoever of those that inherited it was killed: as flock(1) has it. A
+ * stopped holder keeps it. A thread that ends in order and still holds it leaves it locked in the
+ * name of its process, whose end is then the owner's death.
  */
 #ifndef IPK_MUTEX_H
 #define IPK_MUTEX_H
@@ -44,8 +45,8 @@ int ipk_mutex_open(struct ipk_segment *seg, const char *name, struct ipk_mutex *
 int ipk_mutex_close(struct ipk_mutex *mutex);
 
 /*
- * Locks for the calling thread. 0; -EOWNERDEAD locked, but the last holder died with it: mend what it
- * protects, then call ipk_mutex_consistent(). -EAGAIN held (IPK_NOWAIT); -EDEADLK by this thread
+ * Locks for the calling thread. 0; -EOWNERDEAD locked, but the last holder died with it: mend what
+ * it protects, then call ipk_mutex_consistent(). -EAGAIN held (IPK_NOWAIT); -EDEADLK by this thread
  * already, and not recursive; -ENOTRECOVERABLE; -ETIMEDOUT -EINTR -ECANCELED; -ESTALE removed while
  * waiting; -EACCES attached with IPK_READ.
  */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One walk, two forms: visitors and items as text or JSON bytes in a buffer. The command line and the
- * mount print through this alone, so that both say the same.
+ * One walk, two forms: visitors and items as text or JSON bytes in a buffer. The command line and
+ * the mount print through this alone, so that both say the same.
  *
  *	struct ipk_render r;
  *
@@ -36,7 +36,9 @@ struct ipk_render {
 int ipk_render_begin(struct ipk_render *r, struct ipk_buf *out, unsigned flags);
 int ipk_render_end(struct ipk_render *r);
 
-/* A field that is an element; -EBADMSG as ipk_value_print(), and the field is there all the same. */
+/*
+ * A field that is an element; -EBADMSG as ipk_value_print(), and the field is there all the same.
+ */
 int ipk_render_value(struct ipk_render *r, const char *name, const struct ipk_type *type,
 		     const void *data, size_t len);
 

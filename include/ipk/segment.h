@@ -6,16 +6,17 @@
  * "/", "./" or "../". Nothing else is created anywhere, but by ipk_repair().
  *
  * Threads: every function may be called from any thread; a handle may be shared by the threads of a
- * process. Each thread that uses a segment for writing registers itself as a participant at its first
- * operation (about 20 us) and leaves at its end; what it still holds then (leases, permits, handles)
- * stays with the process.
+ * process. Each thread that uses a segment for writing registers itself as a participant at its
+ * first operation (about 20 us) and leaves at its end; what it still holds then (leases, permits,
+ * handles) stays with the process.
  *
  * Fork: the child's first call renews the handles; it owns nothing that its parent held. Between
  * fork and exec, or with posix_spawn, nothing is inherited (all descriptors are close-on-exec).
  *
- * Death: a process may be killed at any instruction. Survivors finish or undo what it was doing, wake
- * all who waited for it, and free what it held, within about a millisecond; see ipk-crash-safety(7).
- * A stopped process (SIGSTOP, debugger) is not dead: who needs what it holds waits for it.
+ * Death: a process may be killed at any instruction. Survivors finish or undo what it was doing,
+ * wake all who waited for it, and free what it held, within about a millisecond; see
+ * ipk-crash-safety(7). A stopped process (SIGSTOP, debugger) is not dead: who needs what it holds
+ * waits for it.
  */
 #ifndef IPK_SEGMENT_H
 #define IPK_SEGMENT_H
@@ -118,12 +119,12 @@ void ipk_thread_cancel_word(uint32_t *word);
 int ipk_segment_sweep(struct ipk_segment *seg);
 
 /*
- * Somebody with write permission can shorten the file of a segment (not of a sealed memfd); who then
- * touches what is missing gets SIGBUS. After this call a handler puts empty private memory in the
- * place of the segment: this process sees it as damaged and removed (-EBADMSG, -ESTALE, or an empty
- * object), and what it still stores reaches nobody, until it closes the segment. For programs that
- * attach what they do not trust and have more to do. What is no segment's goes to the handler that
- * was there before. -errno.
+ * Somebody with write permission can shorten the file of a segment (not of a sealed memfd); who
+ * then touches what is missing gets SIGBUS. After this call a handler puts empty private memory in
+ * the place of the segment: this process sees it as damaged and removed (-EBADMSG, -ESTALE, or an
+ * empty object), and what it still stores reaches nobody, until it closes the segment. For programs
+ * that attach what they do not trust and have more to do. What is no segment's goes to the handler
+ * that was there before. -errno.
  */
 int ipk_segment_guard(void);
 

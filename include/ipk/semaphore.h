@@ -14,12 +14,12 @@
  * WHICH MAY RUN BESIDE WHICH. Everything, from any thread of any process. An acquisition of several
  * permits gets all of them or none; such acquisitions take turns, single ones never wait for them.
  *
- * LEFT BEHIND BY A DEATH. A permit is taken and its owner recorded by one compare-exchange, and given
- * back by another, so a thread killed anywhere has a permit or has none, and what it has comes back
- * as soon as somebody notices: at once while anybody waits. A permit that was given back by somebody
- * who died before the wake is found by those who wait, because they also wait for deaths. An
- * acquisition of several by nobody or by a descriptor that was cut short is either completed or
- * undone. A stopped owner keeps its permits.
+ * LEFT BEHIND BY A DEATH. A permit is taken and its owner recorded by one compare-exchange, and
+ * given back by another, so a thread killed anywhere has a permit or has none, and what it has
+ * comes back as soon as somebody notices: at once while anybody waits. A permit that was given back
+ * by somebody who died before the wake is found by those who wait, because they also wait for
+ * deaths. An acquisition of several by nobody or by a descriptor that was cut short is either
+ * completed or undone. A stopped owner keeps its permits.
  *
  * FAIRNESS. A permit that is given back wakes one waiter, but a thread that comes by may be faster.
  */
@@ -53,8 +53,8 @@ int ipk_semaphore_open(struct ipk_segment *seg, const char *name, struct ipk_sem
 void ipk_semaphore_close(struct ipk_semaphore *sem);
 
 /*
- * Takes n permits for the calling thread. They come back by release, by close, with the process, or by
- * the thread's death if it is killed; a thread that merely ends leaves them to its process.
+ * Takes n permits for the calling thread. They come back by release, by close, with the process, or
+ * by the thread's death if it is killed; a thread that merely ends leaves them to its process.
  * 0; -EAGAIN not free now (IPK_NOWAIT); -ETIMEDOUT -EINTR -ECANCELED; -EINVAL n is 0 or above cap;
  * -ESTALE removed while waiting; -EACCES attached with IPK_READ.
  */
@@ -64,8 +64,8 @@ int ipk_semaphore_acquire(struct ipk_semaphore *sem, uint64_t n, int64_t deadlin
 int ipk_semaphore_take(struct ipk_semaphore *sem, uint64_t n, int64_t deadline);
 
 /*
- * The same for a descriptor, as flock(1) does: *ret_fd is inherited by children, and the permits come
- * back when its last copy anywhere is closed. Close-on-exec is off.
+ * The same for a descriptor, as flock(1) does: *ret_fd is inherited by children, and the permits
+ * come back when its last copy anywhere is closed. Close-on-exec is off.
  */
 int ipk_semaphore_hold(struct ipk_semaphore *sem, uint64_t n, int64_t deadline, int *ret_fd);
 

@@ -77,30 +77,32 @@ int ipk_buf_printf(struct ipk_buf *buf, const char *fmt, ...) __attribute__((for
 void ipk_buf_free(struct ipk_buf *buf);
 
 /*
- * Text to value, appended to out. Numbers in decimal (integers in 0x.. too), true/false, str and bytes
- * as they are, structs and arrays as JSON with keys in any order, all of them present, none unknown.
- * With json set, the whole text is JSON also for scalars and str ("\"abc\""); str and bytes are then
- * taken from {"$hex":".."} too. No blanks around a value that is not JSON.
- * -EINVAL (err: `field "px" wants f64, got "abc"`), -ERANGE number does not fit, -EMSGSIZE str:N too
- * long, json nested deeper than 512 levels. out is unchanged on failure.
+ * Text to value, appended to out. Numbers in decimal (integers in 0x.. too), true/false, str and
+ * bytes as they are, structs and arrays as JSON with keys in any order, all of them present, none
+ * unknown. With json set, the whole text is JSON also for scalars and str ("\"abc\""); str and
+ * bytes are then taken from {"$hex":".."} too. No blanks around a value that is not JSON.
+ * -EINVAL (err: `field "px" wants f64, got "abc"`), -ERANGE number does not fit, -EMSGSIZE str:N
+ * too long, json nested deeper than 512 levels. out is unchanged on failure.
  */
 #define IPK_VALUE_JSON 1u
 int ipk_value_parse(const struct ipk_type *type, const char *text, size_t len, unsigned flags,
 		    struct ipk_buf *out, struct ipk_error *err);
 
 /*
- * Value to text, appended to out, without a newline. Text: as parse reads it; str and bytes raw, str:N
- * without the NULs at its end. JSON (IPK_VALUE_JSON): 64-bit integers exact, NaN and infinities as
- * strings ("nan", "-inf"), str that is not UTF-8 and bytes as {"$hex":".."}. Floats have the shortest
- * digits that read back the same, NaNs keep their bits ("-nan", "nan(0x1)"). What is printed parses
- * back to the same bytes (padding in structs excepted: it is zero).
+ * Value to text, appended to out, without a newline. Text: as parse reads it; str and bytes raw,
+ * str:N without the NULs at its end. JSON (IPK_VALUE_JSON): 64-bit integers exact, NaN and
+ * infinities as strings ("nan", "-inf"), str that is not UTF-8 and bytes as {"$hex":".."}. Floats
+ * have the shortest digits that read back the same, NaNs keep their bits ("-nan", "nan(0x1)"). What
+ * is printed parses back to the same bytes (padding in structs excepted: it is zero).
  * -EBADMSG when len is not the type's size (out is unchanged), or when a json element is not JSON:
  * then out has it as $hex all the same.
  */
 int ipk_value_print(const struct ipk_type *type, const void *value, size_t len, unsigned flags,
 		    struct ipk_buf *out);
 
-/* Orders two values of one type: <0, 0, >0; numbers by number, else by bytes. For --if-eq, ranges. */
+/*
+ * Orders two values of one type: <0, 0, >0; numbers by number, else by bytes. For --if-eq, ranges.
+ */
 int ipk_value_compare(const struct ipk_type *type, const void *a, size_t alen, const void *b,
 		      size_t blen);
 

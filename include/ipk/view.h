@@ -2,10 +2,10 @@
 /*
  * Views: reading a segment without trusting it and without disturbing it.
  *
- * A view never maps what others can truncate: it reads by pread(2) from a file, a snapshot, a copied
- * segment or a memfd, so no state of the segment, corrupt, hostile or being changed, can crash or
- * hang the reader; it writes nothing and takes no lock. Read permission suffices. Every read is fresh:
- * load a word, copy what it names, load it again, and what was copied was whole.
+ * A view never maps what others can truncate: it reads by pread(2) from a file, a snapshot, a
+ * copied segment or a memfd, so no state of the segment, corrupt, hostile or being changed, can
+ * crash or hang the reader; it writes nothing and takes no lock. Read permission suffices. Every
+ * read is fresh: load a word, copy what it names, load it again, and what was copied was whole.
  *
  * Lengths and offsets that come from the segment are checked at each read. Loops are bounded by
  * checked capacities. Functions return -EBADMSG for what cannot be right.
@@ -37,9 +37,9 @@ uint64_t ipk_view_size(const struct ipk_view *view); /* bytes that can be read n
 const char *ipk_view_name(const struct ipk_view *view);
 
 /*
- * Fresh copies of bytes and aligned words. -EBADMSG out of bounds or misaligned, -EIO. Aligned words
- * inside come whole, each for itself, from up to a page, and from more where off and dst agree
- * modulo 64.
+ * Fresh copies of bytes and aligned words. -EBADMSG out of bounds or misaligned, -EIO. Aligned
+ * words inside come whole, each for itself, from up to a page, and from more where off and dst
+ * agree modulo 64.
  */
 int ipk_view_read(struct ipk_view *view, uint64_t off, void *dst, uint64_t len);
 int ipk_view_u64(struct ipk_view *view, uint64_t off, uint64_t *ret_val);
@@ -80,8 +80,8 @@ int ipk_view_participants(struct ipk_view *view,
 int ipk_view_participant(struct ipk_view *view, uint32_t slot, struct ipk_participant_info *ret_p);
 
 /*
- * Calls fn for each object that each participant uses (has opened), with the offset of its header, in
- * one pass over the participants; object 0: it uses more than can be listed.
+ * Calls fn for each object that each participant uses (has opened), with the offset of its header,
+ * in one pass over the participants; object 0: it uses more than can be listed.
  */
 int ipk_view_uses(struct ipk_view *view,
 		  int (*fn)(void *arg, const struct ipk_participant_info *p, uint64_t object), void *arg);

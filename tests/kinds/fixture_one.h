@@ -42,7 +42,10 @@ static inline const char *value(void)
 	return text;
 }
 
-/* A verb of the object ends with r, and, where says is given, prints that or, refused, has it in its message. */
+/*
+ * A verb of the object ends with r, and, where says is given, prints that or, refused, has it in
+ * its message.
+ */
 static inline void verb_does(const char *kind, const char *verb, const char *arg, int r,
 			     const char *says)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * For tests of one kind with several processes: included behind the struct stage that they share, which STAGED
- * tests find zeroed.
+ * For tests of one kind with several processes: included behind the struct stage that they share,
+ * which STAGED tests find zeroed.
  */
 #ifndef TEST_FIXTURE_STAGE_H
 #define TEST_FIXTURE_STAGE_H

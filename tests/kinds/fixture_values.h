@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* What the tests of queues and of rings share: a segment of their own, processes that die, findings. */
+/*
+ * What the tests of queues and of rings share: a segment of their own, processes that die,
+ * findings.
+ */
 #ifndef TEST_FIXTURE_VALUES_H
 #define TEST_FIXTURE_VALUES_H
 

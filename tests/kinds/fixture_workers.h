@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * WORKERS processes that do rounds and are killed and replaced: included behind the struct stage, which has the
- * members there, number and rounds[WORKERS] for them.
+ * WORKERS processes that do rounds and are killed and replaced: included behind the struct stage,
+ * which has the members there, number and rounds[WORKERS] for them.
  */
 #ifndef TEST_FIXTURE_WORKERS_H
 #define TEST_FIXTURE_WORKERS_H

@@ -33,7 +33,7 @@ static struct ipk_array *open_array(unsigned mode, struct ipk_segment **ret_seg)
 	return a;
 }
 
-/* ---- nothing is ever torn -------------------------------------------------------------------------- */
+/* ---- nothing is ever torn -------------------------------------------------------------------- */
 
 struct tearing {
 	u32 stop; /* readers are done */
@@ -159,7 +159,7 @@ static void a_value_of_a_mebibyte_and_more_is_never_torn(void **state)
 	tear("bytes:1100000", 20);
 }
 
-/* ---- kills ------------------------------------------------------------------------------------------ */
+/* ---- kills ----------------------------------------------------------------------------------- */
 
 #define WORKERS 4u
 #define WIDE 5u /* u64 of an element */
@@ -288,7 +288,7 @@ static void no_addition_of_a_killed_process_counts_twice_or_is_lost(void **state
 	munmap(ledger, sizeof(*ledger));
 }
 
-/* ---- a writer in the middle of a write ------------------------------------------------------------- */
+/* ---- a writer in the middle of a write ------------------------------------------------------- */
 
 /* Where the writer stops: each state that ALGORITHM in array.h names. */
 enum stop { IN_ENTRY, COMMITTED, HALF_COPIED, COPIED, STOPS };

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What went wrong in other systems, each as something that must not happen here. Without a file's
- * name, here: (n) is test_defects_names.c, (p) test_defects_passing.c, (cli) tests/cli/defects.bats.
+ * name, here: (n) is test_defects_names.c, (p) test_defects_passing.c, (cli)
+ * tests/cli/defects.bats.
  *
  *	ZeroIPC
  *	  killed users leave a queue         killed_users_do_not_leave_a_queue_unusable

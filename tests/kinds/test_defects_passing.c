@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* What went wrong in other systems with objects and messages that are passed on; see test_defects.c. */
+/*
+ * What went wrong in other systems with objects and messages that are passed on; see
+ * test_defects.c.
+ */
 #include "ipk/pool.h"
 #include "ipk/ring.h"
 #include "ipk/stream.h"
@@ -146,7 +149,9 @@ static void *waits_a_little(void *arg)
 	return (void *)(intptr_t)r;
 }
 
-/* ipc_ring: a time-out starts again at each wake-up. Here the waiter is woken until it has ended. */
+/*
+ * ipc_ring: a time-out starts again at each wake-up. Here the waiter is woken until it has ended.
+ */
 static void wakes_do_not_prolong_a_wait_at_a_ring(void **state)
 {
 	struct ipk_ring *ring = new_ring();

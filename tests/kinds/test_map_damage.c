@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Maps in memory that somebody has damaged: what a check finds, and that nobody crashes or hangs. */
+/*
+ * Maps in memory that somebody has damaged: what a check finds, and that nobody crashes or hangs.
+ */
 #include "fixture_map_one.h"
 
 /* ---- damage --------------------------------------------------------------------------------- */

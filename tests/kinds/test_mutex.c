@@ -101,7 +101,7 @@ static void a_damaged_mutex_is_refused_and_found(void **state)
 	assert_int_equal(ipk_mutex_close(m), 0);
 }
 
-/* ---- deaths -------------------------------------------------------------------------------------- */
+/* ---- deaths ---------------------------------------------------------------------------------- */
 
 #define WORKERS 4u
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Damaged futures, channels and streams are made right: what is sound is kept, and what processes had
- * begun goes. Each repair is taken back, byte for byte, and done again.
+ * Damaged futures, channels and streams are made right: what is sound is kept, and what processes
+ * had begun goes. Each repair is taken back, byte for byte, and done again.
  */
 #include "kinds/fixture_repair.h"
 
@@ -52,7 +52,7 @@ static void end(void)
 	assert_int_equal(ipk_segment_remove(NAME, NULL), 0);
 }
 
-/* ---- futures ----------------------------------------------------------------------------------- */
+/* ---- futures --------------------------------------------------------------------------------- */
 
 static struct ipk_future *open_f(void)
 {
@@ -146,7 +146,7 @@ static void a_future_that_nobody_claims_is_broken(void **state)
 	end();
 }
 
-/* ---- channels ---------------------------------------------------------------------------------- */
+/* ---- channels -------------------------------------------------------------------------------- */
 
 static struct ipk_channel *open_c(void)
 {
@@ -205,7 +205,7 @@ static void what_was_sent_and_not_received_comes_back(void **state)
 	end();
 }
 
-/* ---- streams ----------------------------------------------------------------------------------- */
+/* ---- streams --------------------------------------------------------------------------------- */
 
 static struct ipk_stream *open_t(void)
 {

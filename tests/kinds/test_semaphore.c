@@ -126,7 +126,7 @@ static void ten_thousand_permits_come_and_go_in_any_order(void **state)
 	ipk_semaphore_close(sem);
 }
 
-/* ---- whose a permit is ------------------------------------------------------------------------------ */
+/* ---- whose a permit is ----------------------------------------------------------------------- */
 
 static void a_handle_gives_back_at_its_end_what_was_acquired_through_it(void **state)
 {
@@ -274,7 +274,7 @@ static void who_may_only_read_waits_and_takes_nothing(void **state)
 	ipk_semaphore_close(sem);
 }
 
-/* ---- views ------------------------------------------------------------------------------------------- */
+/* ---- views ----------------------------------------------------------------------------------- */
 
 struct roles {
 	u64 owner, holder, nobody;
@@ -388,7 +388,7 @@ static void a_damaged_semaphore_is_refused_and_found(void **state)
 	ipk_semaphore_close(sem);
 }
 
-/* ---- verbs ------------------------------------------------------------------------------------------- */
+/* ---- verbs ----------------------------------------------------------------------------------- */
 
 static int run(const char *verb, u64 count, bool hold, int *ret_fd, const char *out)
 {

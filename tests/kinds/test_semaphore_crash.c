@@ -37,8 +37,9 @@ static void close_sem(struct ipk_semaphore *sem, struct ipk_segment *seg)
 }
 
 /*
- * The oracle lies outside the segment: byte w of inside is how many permits worker w has, stored after
- * it acquired and taken away before it releases, by one instruction that also tells about the others.
+ * The oracle lies outside the segment: byte w of inside is how many permits worker w has, stored
+ * after it acquired and taken away before it releases, by one instruction that also tells about the
+ * others.
  */
 struct oracle {
 	u64 inside;
@@ -155,7 +156,7 @@ static void four_processes_want_several_of_five(void **state)
 	contend(5, 0, 3000);
 }
 
-/* ---- kills -------------------------------------------------------------------------------------------- */
+/* ---- kills ----------------------------------------------------------------------------------- */
 
 /* Stopped first, so that the oracle forgets it before anybody can have its permits. */
 static void kill_worker(struct oracle *o, u32 number, pid_t pid)
@@ -218,7 +219,7 @@ static void five_permits_wanted_together_survive_200_kills(void **state)
 	kill_at_random(5, 0, 200);
 }
 
-/* ---- one victim ---------------------------------------------------------------------------------------- */
+/* ---- one victim ------------------------------------------------------------------------------ */
 
 struct stage {
 	u32 there;
@@ -432,7 +433,7 @@ static void several_cut_short_are_undone_or_completed(void **state)
 	munmap(s, sizeof(*s));
 }
 
-/* ---- descriptors ---------------------------------------------------------------------------------------- */
+/* ---- descriptors ----------------------------------------------------------------------------- */
 
 /* Takes a permit for its own child, which inherits it, and is killed. */
 static void hold_for_a_child(void *arg)

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Looking at a stack while it is changed between two of the looker's own reads, which are counted. */
+/*
+ * Looking at a stack while it is changed between two of the looker's own reads, which are counted.
+ */
 #include <sys/syscall.h>
 
 #include "fixture_stack.h"

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Stacks: what several processes did, some of them killed, could have happened one after the other. */
+/*
+ * Stacks: what several processes did, some of them killed, could have happened one after the other.
+ */
 #include "fixture_stack.h"
 #include "linear.h"
 

@@ -9,7 +9,8 @@ static struct ipk_stream *make(const struct ipk_stream_options *o)
 	struct ipk_error err = {0};
 	struct ipk_stream *st = NULL;
 
-	if (ipk_stream_create(seg, "x", o, &err) < 0 || ipk_stream_open(seg, "x", NULL, &st, &err) < 0)
+	if (ipk_stream_create(seg, "x", o, &err) < 0 ||
+	    ipk_stream_open(seg, "x", NULL, &st, &err) < 0)
 		fail_msg("%s", err.text);
 	return st;
 }
@@ -114,7 +115,8 @@ static void what_is_retained_is_as_in_a_list(void **state)
 			assert_true(ipk_align_up(len[first - 1], 8) + span > 96);
 		sub = subscribe(st, NULL, IPK_STREAM_FROM_START);
 		for (u64 i = first; i < next; i++) {
-			assert_int_equal(ipk_stream_next(sub, buf, sizeof(buf), &item, IPK_NOWAIT), 0);
+			assert_int_equal(ipk_stream_next(sub, buf, sizeof(buf), &item, IPK_NOWAIT),
+					 0);
 			assert_int_equal(item.pos, i);
 			assert_int_equal(item.len, len[i]);
 			assert_memory_equal(buf, list[i], len[i]);
@@ -122,7 +124,8 @@ static void what_is_retained_is_as_in_a_list(void **state)
 		expect_none(sub);
 		if (n % 100 == 0) {
 			ipk_stream_seek(sub, 0);
-			assert_int_equal(ipk_stream_next(sub, buf, sizeof(buf), &item, IPK_NOWAIT), 0);
+			assert_int_equal(ipk_stream_next(sub, buf, sizeof(buf), &item, IPK_NOWAIT),
+					 0);
 			assert_int_equal(item.lost, first);
 			lost += first > 0;
 		}
@@ -167,8 +170,10 @@ static void a_named_subscriber_holds_producers_up_by_policy(void **state)
 
 	(void)state;
 	for (unsigned policy = 0; policy <= IPK_STREAM_REJECT; policy++) {
-		struct ipk_stream *st = make(&(struct ipk_stream_options){.cap = 2, .policy = policy});
-		struct ipk_stream_sub *slow = subscribe(st, "slow", 0), *other = subscribe(st, NULL, 0);
+		struct ipk_stream *st =
+			make(&(struct ipk_stream_options){.cap = 2, .policy = policy});
+		struct ipk_stream_sub *slow = subscribe(st, "slow", 0),
+				      *other = subscribe(st, NULL, 0);
 
 		assert_int_equal(emit(st, "1"), 0);
 		assert_int_equal(emit(st, "2"), 0);
@@ -176,7 +181,8 @@ static void a_named_subscriber_holds_producers_up_by_policy(void **state)
 		assert_int_equal(ipk_stream_emit(st, "3", 1, ipk_deadline(2 * MS)), answer[policy]);
 		if (policy != IPK_STREAM_DROP) {
 			expect(slow, "1");
-			assert_int_equal(ipk_stream_emit(st, "3", 1, ipk_deadline(2 * MS)), answer[policy]);
+			assert_int_equal(ipk_stream_emit(st, "3", 1, ipk_deadline(2 * MS)),
+					 answer[policy]);
 			assert_int_equal(ipk_stream_ack(slow), 0);
 			assert_int_equal(emit(st, "3"), 0);
 		}
@@ -210,7 +216,8 @@ static void names_are_checked_and_run_out(void **state)
 static void records_and_state_are_committed_together(void **state)
 {
 	struct ipk_stream *st = make(&(struct ipk_stream_options){.state = 16, .cap = 4});
-	const struct iovec two[] = {{"a", 1}, {"b", 1}}, many[5] = {{"a", 1}, {"a", 1}, {"a", 1}, {"a", 1}, {"a", 1}};
+	const struct iovec two[] = {{"a", 1}, {"b", 1}},
+			   many[5] = {{"a", 1}, {"a", 1}, {"a", 1}, {"a", 1}, {"a", 1}};
 	struct ipk_stream_sub *sub = subscribe(st, NULL, 0);
 	char buf[16];
 	size_t len;
@@ -225,7 +232,8 @@ static void records_and_state_are_committed_together(void **state)
 	expect(sub, "a");
 	expect(sub, "b");
 	assert_int_equal(ipk_stream_commit(st, many, 5, "at 7", 4, IPK_NOWAIT), -EMSGSIZE);
-	assert_int_equal(ipk_stream_commit(st, NULL, 0, "seventeen letters", 17, IPK_NOWAIT), -EMSGSIZE);
+	assert_int_equal(ipk_stream_commit(st, NULL, 0, "seventeen letters", 17, IPK_NOWAIT),
+			 -EMSGSIZE);
 	assert_int_equal(ipk_stream_commit(st, NULL, 0, "at 3", 4, IPK_NOWAIT), 0);
 	assert_int_equal(ipk_stream_commit(st, NULL, 0, "at 30", 5, IPK_NOWAIT), 0);
 	expect_none(sub);
@@ -270,7 +278,10 @@ static void a_dead_subscribers_place_is_the_next_ones(void **state)
 #define PRODUCERS 3
 #define EACH 2000u
 
-/* Producers in processes of their own, subscribers in others: each sees each producer's records in order. */
+/*
+ * Producers in processes of their own, subscribers in others: each sees each producer's records in
+ * order.
+ */
 static void order_is_kept_between_processes(void **state)
 {
 	struct ipk_stream *st = make(&(struct ipk_stream_options){
@@ -304,8 +315,9 @@ static void order_is_kept_between_processes(void **state)
 		if (ipk_stream_subscribe(st, s ? "r1" : "r0", 0, &sub, NULL) < 0)
 			_exit(1);
 		for (u64 i = 0; i < PRODUCERS * EACH; i++) {
-			if (ipk_stream_next(sub, &val, 8, NULL, IPK_FOREVER) < 0 || val >> 32 >= PRODUCERS ||
-			    want[val >> 32]++ != (u32)val || ipk_stream_ack(sub) < 0)
+			if (ipk_stream_next(sub, &val, 8, NULL, IPK_FOREVER) < 0 ||
+			    val >> 32 >= PRODUCERS || want[val >> 32]++ != (u32)val ||
+			    ipk_stream_ack(sub) < 0)
 				_exit(2);
 		}
 		_exit(0);
@@ -363,8 +375,8 @@ static void damage_is_found_and_refused(void **state)
 /* A producer stored the tail and died before it stored the head. */
 static void who_subscribes_behind_a_death_loses_nothing(void **state)
 {
-	struct ipk_stream *st = make(&(struct ipk_stream_options){
-		.cap = 2, .policy = IPK_STREAM_REJECT});
+	struct ipk_stream *st =
+		make(&(struct ipk_stream_options){.cap = 2, .policy = IPK_STREAM_REJECT});
 	struct ipk_stream_item item;
 	struct ipk_stream_sub *me;
 	char buf[8] = "";

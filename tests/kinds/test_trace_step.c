@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Traces that broke earlier designs of rings and of what many read, each forced: words are stored as
- * one leaves them who died at the worst instant, or a process is stepped to every instant there is
- * and stopped or killed. Which trace is which: tests/README.md.
+ * Traces that broke earlier designs of rings and of what many read, each forced: words are stored
+ * as one leaves them who died at the worst instant, or a process is stepped to every instant there
+ * is and stopped or killed. Which trace is which: tests/README.md.
  */
 #include "kinds/ring_test.h"
 
@@ -10,7 +10,7 @@
 
 #include "kinds/stream.h"
 
-/* ---- a process that is stopped in the middle --------------------------------------------------- */
+/* ---- a process that is stopped in the middle ------------------------------------------------- */
 
 /* Instructions from one instant to the next: a prime, so that no loop hides any. */
 static unsigned stride(void)
@@ -71,7 +71,7 @@ static void let_go(pid_t pid)
 	assert_ended_well(join_child(pid));
 }
 
-/* ---- C: rings ---------------------------------------------------------------------------------- */
+/* ---- C: rings -------------------------------------------------------------------------------- */
 
 static struct ipk_ring *small_ring(const char *type, bool many)
 {
@@ -284,7 +284,7 @@ static void a_consumer_killed_anywhere_leaves_a_message_or_has_it(void **state)
 	drop_ring(ring);
 }
 
-/* ---- S4: who sleeps, and who dies --------------------------------------------------------------- */
+/* ---- S4: who sleeps, and who dies ------------------------------------------------------------ */
 
 static void waits_for_one(void *arg)
 {
@@ -327,7 +327,7 @@ static void a_producer_that_dies_before_its_wake_is_noticed_beside_living_ones(v
 	munmap(there, sizeof(*there));
 }
 
-/* ---- F: what many read -------------------------------------------------------------------------- */
+/* ---- F: what many read ----------------------------------------------------------------------- */
 
 #define KEPT 4
 
@@ -391,7 +391,9 @@ static void sweeps(void)
 	ipk_segment_sweep(vseg);
 }
 
-/* The publisher died behind its record and before it dropped the oldest; then who did it for him. */
+/*
+ * The publisher died behind its record and before it dropped the oldest; then who did it for him.
+ */
 static void a_sweeper_killed_anywhere_loses_no_room(void **state)
 {
 	struct ipk_segment *seg = make_segment(8 << 20);
