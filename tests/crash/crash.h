@@ -3,15 +3,16 @@
  * The step harness: one process is stopped for ever at every machine instruction of an operation,
  * and a survivor must find everything in order.
  *
- *   world.c   a scenario: a segment in a known state, the operations of a kind, what they do
+ *   world.c   a scenario: the operations of a kind, what they do
+ *   fill.c    a segment in a known state
  *   calls.c   C functions that no verb calls
  *   dump.c    what a segment holds, as text
  *   step.c    runs one operation in a victim under ptrace and hands out each image it leaves
  *   stores.c  the same by stores and system calls, many times faster, for whoever is beside a
  *             victim
  *   memo.c    what has been found in order is not looked at again
- *   survive.c lets a survivor into an image: sweep, fsck, every operation, compared with a run
- *             in which nobody died
+ *   expect.c  clean runs, in which nobody is killed in the middle
+ *   survive.c lets a survivor into an image: sweep, fsck, every operation, compared with those
  *   main.c    the loops and the table
  *
  * The oracle is differential and knows no kind: an operation over n inputs may have taken effect
@@ -60,6 +61,8 @@ struct calls {
 	/* What is there when the caller dies after that many of them is as if it had never come. */
 	unsigned undone;
 	int told; /* what the next to call the first is told when he dies after the first; or 0 */
+	/* So many the first takes, or the second gives back, one by one: others see it happen. */
+	unsigned several;
 };
 extern const struct calls calls[]; /* ends with kind NULL */
 
@@ -72,7 +75,7 @@ struct trial {
 	const char *key; /* instead of the usual one */
 	bool hold;       /* as if for a command */
 	bool flags;      /* with all flags that the verb has */
-	bool stops;      /* before it acknowledges what it has given out */
+	bool stops;      /* before it acknowledges what it has given out; while it holds */
 	unsigned inputs; /* values it takes, items it asks for, functions; 1..MAX_INPUTS */
 };
 
@@ -206,6 +209,13 @@ struct known {
 	 * that were tried then are not tried again. */
 	bool twice;
 };
+
+bool same_answer(const struct answer *a, const struct answer *b);
+/* world_dump() of name, to be freed, or NULL. */
+char *dump_text(const char *name);
+/* Runs trial t on segment "s" as it lies in the file, with n inputs; maybe among strangers. */
+int run_on(const struct world *w, const struct trial *t, unsigned n, bool strangers,
+	   struct answer *ret);
 
 /* Keys of what was found in order. Before the first fork: memo_open(). */
 void memo_open(void);

@@ -424,6 +424,8 @@ static void run_kind(const struct ipk_kind *kind)
 		if (only_type ? strcmp(only_type, w.label) != 0
 			      : !whole && i > 0 && (another || i == 1 || i == 3))
 			continue;
+		if (tried && strcmp(w.type, kind->type) == 0)
+			continue; /* the default, under its own name */
 		if (!takes(&w))
 			continue;
 		if (!holds_values(&w))
