@@ -315,11 +315,14 @@ int cli_open(struct cli *c, const char *text, unsigned allowed, struct cli_objec
 int cli_ref(struct cli *c, const char *text, unsigned allowed, struct ipk_ref *ret_ref);
 /* Attaches to what cli_open() found; mode as for ipk_segment_open(), unless ob->seg is there. */
 int cli_attach(struct cli *c, struct cli_object *ob, unsigned mode);
+int cli_no_key(struct cli *c, const struct cli_object *ob); /* says so; an exit status */
 void cli_close(struct cli_object *ob);
 /* Finds the object of ob's ref again or for the first time; -ENOENT and the like are not said. */
 int cli_find(struct cli_object *ob, struct ipk_error *err);
 int cli_segments(struct cli *c, char ***ret_names, size_t *ret_n); /* sorted */
 void cli_names_free(char **names, size_t n);
+/* "a" or "an", as a kind's name is spoken */
+const char *cli_article(const char *kind);
 /* "a queue", "an array" */
 const char *cli_a_kind(const struct cli_object *ob, char buf[40]);
 const char *cli_kind_name(uint16_t id, char buf[24]);

@@ -120,8 +120,8 @@ static void verb_of_kinds(struct cli *c, const char *verb)
 		if (!op)
 			continue;
 		cli_op_usage(op, usage);
-		snprintf(line, sizeof(line), "On %s %s",
-			 strchr("aeiou", ipk_kinds[k]->name[0]) ? "an" : "a", ipk_kinds[k]->name);
+		snprintf(line, sizeof(line), "On %s %s", cli_article(ipk_kinds[k]->name),
+			 ipk_kinds[k]->name);
 		title(c, line);
 		cli_puts(c, "  ");
 		wrap(c, op->summary, 2, 2);

@@ -107,12 +107,17 @@ const char *cli_kind_name(uint16_t id, char buf[24])
 	return buf;
 }
 
+const char *cli_article(const char *kind)
+{
+	return strchr("aeiou", kind[0]) && strcmp(kind, "once") ? "an" : "a";
+}
+
 const char *cli_a_kind(const struct cli_object *ob, char buf[40])
 {
 	char number[24];
 	const char *name = cli_kind_name(ob->o.kind, number);
 
-	snprintf(buf, 40, "%s %s", strchr("aeiou", name[0]) ? "an" : "a", name);
+	snprintf(buf, 40, "%s %s", cli_article(name), name);
 	return buf;
 }
 

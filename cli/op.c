@@ -86,6 +86,25 @@ static int parse_args(struct cli *c, const struct ipk_op *op, char **word, int n
 	return 0;
 }
 
+/* Options that come of what an operation does; see cli_op_command(). */
+static bool fits_flags(const struct ipk_op *op, const char *name)
+{
+	static const struct {
+		const char *name;
+		unsigned flags;
+	} needs[] = {
+		{"count", IPK_OP_COUNT},
+		{"follow", IPK_OP_COUNT},
+		{"meta", IPK_OP_OUT},
+		{"value-file", IPK_OP_IN},
+	};
+
+	for (unsigned i = 0; i < CLI_ARRAY_LEN(needs); i++)
+		if (!strcmp(needs[i].name, name))
+			return op->flags & needs[i].flags;
+	return true;
+}
+
 /* An option that this verb takes on some kinds must be one that it takes on this kind. */
 static int check_options(struct cli_tool *t, const struct ipk_op *op)
 {
@@ -99,7 +118,8 @@ static int check_options(struct cli_tool *t, const struct ipk_op *op)
 
 		while (o->name && strcmp(o->name, name))
 			o++;
-		if (o->name && (o->common || cli_listed(t->c->cmd->options, name)))
+		if (o->name && (o->common || cli_listed(t->c->cmd->options, name)) &&
+		    fits_flags(op, name))
 			continue;
 		for (spec = op->args; spec && spec->type != IPK_ARG_END; spec++)
 			if (!spec->positional && !strcmp(spec->name, name))
@@ -108,8 +128,6 @@ static int check_options(struct cli_tool *t, const struct ipk_op *op)
 			return cli_usage(t->c, "--%s is nothing for %s", name,
 					 cli_a_kind(t->ob, kind));
 	}
-	if (t->c->opt.follow && !(op->flags & IPK_OP_COUNT))
-		return cli_usage(t->c, "--follow is nothing for %s", cli_a_kind(t->ob, kind));
 	if (t->c->tail && !(op->flags & IPK_OP_CMD))
 		return cli_usage(t->c, "takes no command on %s", cli_a_kind(t->ob, kind));
 	return 0;
@@ -213,6 +231,8 @@ int cli_call_status(struct cli_tool *t, const struct ipk_op *op, struct ipk_call
 		return cli_fail(c, status, r, "%s after %llu", text, done);
 	if (status == CLI_BUG)
 		return cli_fail_code(c, r, &call->err);
+	if (r == -ENOENT && !call->err.text[0] && t->ob->ref.key)
+		return cli_no_key(c, t->ob);
 	return cli_fail(c, status, r, "%s", text);
 }
 

@@ -141,7 +141,7 @@ static int collect_params(struct cli *c, const struct ipk_kind *kind, struct ipk
 			continue;
 		} else if (!cli_is_common(name)) {
 			return cli_usage(c, "--%s is nothing for %s %s", name,
-					 strchr("aeiou", kind->name[0]) ? "an" : "a", kind->name);
+					 cli_article(kind->name), kind->name);
 		}
 	}
 	*ret_n = n;

@@ -47,6 +47,18 @@ int cli_known_kind(struct cli *c, const struct cli_object *ob)
 			cli_kind_name(ob->o.kind, text), ob->o.version);
 }
 
+int cli_no_key(struct cli *c, const struct cli_object *ob)
+{
+	struct ipk_buf key = {0};
+	int r;
+
+	cli_escape(&key, ob->ref.key, ob->ref.key_len > 64 ? 64 : ob->ref.key_len);
+	r = cli_fail(c, CLI_ABSENT, -ENOENT, "no key \"%.*s\"", (int)key.len,
+		     key.data ? key.data : "");
+	ipk_buf_free(&key);
+	return r;
+}
+
 static int key_error(struct cli *c, struct cli_object *ob, int r)
 {
 	const struct ipk_type *type = cli_key_of(ob, NULL, NULL, NULL);
@@ -56,13 +68,12 @@ static int key_error(struct cli *c, struct cli_object *ob, int r)
 
 	if (c->out->error)
 		return cli_flush_status(c);
+	if (r == -ENOENT)
+		return cli_no_key(c, ob);
 	cli_escape(&key, ob->ref.key, ob->ref.key_len > 64 ? 64 : ob->ref.key_len);
 	if (ob->kind->inspect)
 		ob->kind->inspect(&ob->o, &used, &cap);
-	if (r == -ENOENT)
-		r = cli_fail(c, CLI_ABSENT, r, "no key \"%.*s\"", (int)key.len,
-			     key.data ? key.data : "");
-	else if (r == -ERANGE)
+	if (r == -ERANGE)
 		r = cli_fail(c, CLI_ABSENT, r, "%.*s is out of bounds: %s of %llu", (int)key.len,
 			     key.data ? key.data : "", cli_a_kind(ob, kind),
 			     (unsigned long long)cap);

@@ -49,6 +49,28 @@ load common
 	prints -v ipcctl pop S/q
 }
 
+@test "an option that a verb takes on another kind is refused" {
+	ipcctl new -P S/p pool
+	fails 2 ipcctl acquire S/p -n 2
+	says 'is nothing for a pool'
+	[ "$(field S/p used)" = 0 ]
+	ipcctl acquire S/p
+	fails 2 ipcctl release S/p/0 -n 1
+	[ "$(field S/p used)" = 1 ]
+	ipcctl new S/o once
+	fails 2 ipcctl lock S/o --recursive -- true
+	fails 6 ipcctl peek S/o
+	says 'a once has no peek'
+}
+
+@test "what is not there is named" {
+	ipcctl new -P S/m map
+	fails 3 ipcctl del S/m/gone
+	says 'no key "gone"'
+	fails 3 ipcctl rm S/m/gone
+	says 'no key "gone"'
+}
+
 @test "a mistyped verb gets a suggestion" {
 	fails 2 ipcctl psuh S/q
 	says 'did you mean "push"?'
