@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* show: all fields of a segment, an object or an item, and what a person would do next. */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -14,6 +15,58 @@ static const char *verb_with(const struct ipk_kind *kind, unsigned flags)
 	while (op->name && (op->flags & flags) != flags)
 		op++;
 	return op->name ? op->name : "show";
+}
+
+/* Looks for the first row of next whose stat has its value. */
+struct next_look {
+	struct ipk_visitor visitor; /* first */
+	const struct ipk_next *rows, *found;
+};
+
+static int look_str(struct ipk_visitor *v, const char *name, const char *val)
+{
+	struct next_look *look = (struct next_look *)(void *)v;
+	const struct ipk_next *row;
+
+	for (row = look->rows; row->stat && !look->found; row++)
+		if (!strcmp(row->stat, name) && !strcmp(row->value, val))
+			look->found = row;
+	return 0;
+}
+
+static int look_u64(struct ipk_visitor *v, const char *name, uint64_t val)
+{
+	char text[24];
+
+	snprintf(text, sizeof(text), "%" PRIu64, val);
+	return look_str(v, name, text);
+}
+
+static int look_i64(struct ipk_visitor *v, const char *name, int64_t val)
+{
+	char text[24];
+
+	snprintf(text, sizeof(text), "%" PRId64, val);
+	return look_str(v, name, text);
+}
+
+static int look_bool(struct ipk_visitor *v, const char *name, bool val)
+{
+	return look_str(v, name, val ? "true" : "false");
+}
+
+static void kind_next(struct cli *c, struct cli_object *ob)
+{
+	const struct ipk_next *row = ob->kind->next;
+	struct next_look look = {{look_u64, look_i64, look_bool, look_str}, row, NULL};
+	const char *ref;
+
+	ob->kind->stats_visit(&ob->o, &look.visitor);
+	while (row->stat && row != look.found)
+		row++;
+	ref = strstr(row->command, "REF");
+	cli_printf(c, "next ipcctl %.*s%s%s\n", (int)(ref - row->command), row->command, c->ref,
+		   ref + 3);
 }
 
 /* What a person would do next, from what there is. */
@@ -43,6 +96,8 @@ static void next_step(struct cli *c, struct cli_object *ob)
 		cli_printf(c, "next ipcctl who %s\n", c->ref);
 	else if (!kind)
 		cli_printf(c, "next ipcctl hexdump %s\n", c->ref);
+	else if (kind->next)
+		kind_next(c, ob);
 	else if (kind->flags & IPK_KIND_PUSH)
 		cli_printf(c, used ? "next ipcctl %s %s\n" : "next ipcctl %s %s VALUE\n",
 			   verb_with(kind, used ? IPK_OP_BLOCK | IPK_OP_OUT : IPK_OP_IN), c->ref);

@@ -250,11 +250,20 @@ static int explain(struct ipk_call *call, int r)
 	}
 }
 
-/* A command's process is gone when the others arrive: it arrives in nobody's name. */
+/*
+ * A command's process is gone when the others arrive: it arrives in nobody's name, unless it waits
+ * for them; then it is a party until they have come.
+ */
 static int run_arrive(struct ipk_call *call)
 {
-	int r = ipk_barrier_arrive(call->handle);
+	int r;
 
+	if (call->arg[0].set) {
+		r = ipk_barrier_wait(call->handle, ipk_call_deadline(call));
+		ipk_barrier_leave(call->handle);
+	} else {
+		r = ipk_barrier_arrive(call->handle);
+	}
 	call->done = !r;
 	return explain(call, r);
 }
@@ -278,11 +287,19 @@ static int run_reset(struct ipk_call *call)
 	return explain(call, ipk_barrier_reset(call->handle));
 }
 
+static const struct ipk_arg arrive_args[] = {
+	{ .name = "wait",
+	  .type = IPK_ARG_FLAG,
+	  .help = "as a party, and wait until all have arrived; who gives up has not arrived" },
+	{ .type = IPK_ARG_END },
+};
+
 const struct ipk_op ipk_barrier_ops[] = {
 	{ .name = "arrive",
-	  .summary = "arrive in nobody's name, without waiting",
-	  .example = "ipcctl arrive S/x",
-	  .flags = IPK_OP_WRITE,
+	  .summary = "arrive: in nobody's name and without waiting, or with --wait as a party",
+	  .example = "ipcctl arrive S/x & ipcctl arrive S/x --wait",
+	  .flags = IPK_OP_WRITE | IPK_OP_BLOCK,
+	  .args = arrive_args,
 	  .run = run_arrive },
 	{ .name = "wait",
 	  .summary = "wait until all parties have arrived, without arriving",
@@ -316,6 +333,11 @@ static int bench_rounds(void *handle, uint64_t n)
 
 static const struct ipk_bench bench = {.round = "arrive, both parties", .rounds = bench_rounds};
 
+static const struct ipk_next next[] = {
+	{"broken", "true", "reset REF"},
+	{NULL, NULL, "arrive REF --wait"},
+};
+
 const struct ipk_kind ipk_kind_barrier = {
 	.id = 7,
 	.version = 1,
@@ -330,6 +352,7 @@ const struct ipk_kind ipk_kind_barrier = {
 	.params = params,
 	.ops = ipk_barrier_ops,
 	.stats = stat_names,
+	.next = next,
 	.size = barrier_size,
 	.create = barrier_create,
 	.attach = barrier_attach,

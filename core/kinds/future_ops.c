@@ -307,6 +307,13 @@ static int bench_rounds(void *handle, uint64_t n)
 static const struct ipk_bench bench = {
 	.round = "set + get + reset", .rounds = bench_rounds, .elements = true};
 
+static const struct ipk_next next[] = {
+	{"state", "set", "get REF"},
+	{"state", "failed", "reset REF"},
+	{"state", "broken", "reset REF"},
+	{NULL, NULL, "set REF VALUE"},
+};
+
 const struct ipk_kind ipk_kind_future = {
 	.id = 15,
 	.version = 1,
@@ -330,6 +337,7 @@ const struct ipk_kind ipk_kind_future = {
 	.params = params,
 	.ops = ipk_future_ops,
 	.stats = ipk_future_stat_names,
+	.next = next,
 	.size = future_size,
 	.create = future_create,
 	.attach = future_attach,

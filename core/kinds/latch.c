@@ -347,6 +347,11 @@ static int bench_rounds(void *handle, uint64_t n)
 
 static const struct ipk_bench bench = {.round = "count down + reset", .rounds = bench_rounds};
 
+static const struct ipk_next next[] = {
+	{"open", "true", "reset REF"},
+	{NULL, NULL, "countdown REF"},
+};
+
 const struct ipk_kind ipk_kind_latch = {
 	.id = 6,
 	.version = 1,
@@ -360,6 +365,7 @@ const struct ipk_kind ipk_kind_latch = {
 	.params = params,
 	.ops = ops,
 	.stats = stat_names,
+	.next = next,
 	.size = latch_size,
 	.create = latch_create,
 	.attach = latch_attach,

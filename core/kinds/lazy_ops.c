@@ -301,6 +301,12 @@ static const struct ipk_bench bench = {.round = "force", .rounds = bench_rounds}
 
 /* ---- the descriptor ------------------------------------------------------------------ */
 
+static const struct ipk_next next[] = {
+	{"state", "ready", "get REF"},
+	{"state", "failed", "reset REF"},
+	{NULL, NULL, "force REF"},
+};
+
 const struct ipk_kind ipk_kind_lazy = {
 	.id = 16,
 	.version = 1,
@@ -335,6 +341,7 @@ const struct ipk_kind ipk_kind_lazy = {
 	.params = params,
 	.ops = ipk_lazy_ops,
 	.stats = ipk_lazy_stat_names,
+	.next = next,
 	.size = lazy_size,
 	.create = lazy_create,
 	.attach = lazy_attach,

@@ -235,6 +235,12 @@ static int bench_rounds(void *handle, uint64_t n)
 
 static const struct ipk_bench bench = {.round = "lock + unlock", .rounds = bench_rounds};
 
+static const struct ipk_next next[] = {
+	{"held", "true", "who REF"},
+	{"suspect", "true", "reset REF"},
+	{NULL, NULL, "lock REF -- CMD"},
+};
+
 const struct ipk_kind ipk_kind_mutex = {
 	.id = 5,
 	.version = 1,
@@ -250,6 +256,7 @@ const struct ipk_kind ipk_kind_mutex = {
 	.params = params,
 	.ops = ipk_mutex_ops,
 	.stats = stat_names,
+	.next = next,
 	.size = mutex_size,
 	.create = mutex_create,
 	.attach = mutex_attach,

@@ -209,6 +209,12 @@ static int bench_rounds(void *handle, uint64_t n)
 
 static const struct ipk_bench bench = {.round = "begin + done + reset", .rounds = bench_rounds};
 
+static const struct ipk_next next[] = {
+	{"done", "true", "reset REF"},
+	{"running", "true", "wait REF"},
+	{NULL, NULL, "lock REF -- CMD"},
+};
+
 const struct ipk_kind ipk_kind_once = {
 	.id = 9,
 	.version = 1,
@@ -226,6 +232,7 @@ const struct ipk_kind ipk_kind_once = {
 	.params = params,
 	.ops = ipk_once_ops,
 	.stats = stat_names,
+	.next = next,
 	.size = once_size,
 	.create = once_create,
 	.attach = once_attach,

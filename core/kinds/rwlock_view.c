@@ -264,6 +264,12 @@ static int bench_rounds(void *handle, uint64_t n)
 }
 static const struct ipk_bench bench = {.round = "lock_shared + unlock", .rounds = bench_rounds};
 
+static const struct ipk_next next[] = {
+	{"writer", "true", "who REF"},
+	{"suspect", "true", "reset REF"},
+	{NULL, NULL, "lock REF --shared -- CMD"},
+};
+
 const struct ipk_kind ipk_kind_rwlock = {
 	.id = 8,
 	.version = 1,
@@ -283,6 +289,7 @@ const struct ipk_kind ipk_kind_rwlock = {
 	.params = params,
 	.ops = ipk_rwlock_ops,
 	.stats = stat_names,
+	.next = next,
 	.size = rwlock_size,
 	.create = rwlock_create,
 	.attach = rwlock_attach,

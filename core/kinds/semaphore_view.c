@@ -280,6 +280,11 @@ static const struct ipk_bench bench = {
 	.recv = bench_recv,
 };
 
+static const struct ipk_next next[] = {
+	{"free", "0", "who REF"},
+	{NULL, NULL, "acquire REF -- CMD"},
+};
+
 const struct ipk_kind ipk_kind_semaphore = {
 	.id = 4,
 	.version = 1,
@@ -297,6 +302,7 @@ const struct ipk_kind ipk_kind_semaphore = {
 	.params = params,
 	.ops = ipk_semaphore_ops,
 	.stats = stat_names,
+	.next = next,
 	.size = semaphore_size,
 	.create = semaphore_create,
 	.attach = semaphore_attach,

@@ -220,6 +220,13 @@ struct ipk_bench {
 #define IPK_KIND_WRITE_ITEM 64u /* writing items/N sets it */
 #define IPK_KIND_REMOVE_ITEM 128u /* rm items/KEY deletes it */
 
+/* What a person would do next when a stat has this value. REF stands for the object. */
+struct ipk_next {
+	const char *stat; /* NULL: otherwise, the last row */
+	const char *value; /* as stats are printed */
+	const char *command; /* "lock REF -- CMD" */
+};
+
 struct ipk_kind {
 	uint16_t id;
 	uint16_t version;
@@ -232,6 +239,7 @@ struct ipk_kind {
 	const struct ipk_arg *params; /* creation options besides type and key; ends with IPK_ARG_END */
 	const struct ipk_op *ops; /* ends with name NULL */
 	const char *const *stats; /* names that stats() visits, for completion and man page */
+	const struct ipk_next *next; /* rows of stats in their order; NULL: by what flags and used tell */
 
 	/* creation: bytes of the body (-EINVAL -EMSGSIZE with err), and its first contents */
 	int (*size)(const struct ipk_new *n, uint64_t *ret_size, struct ipk_error *err);
@@ -242,8 +250,7 @@ struct ipk_kind {
 	void (*detach)(void *handle);
 	/*
 	 * the four of struct ipk_obj_hooks (core/segment/segment.h); destroy, recover and wake may
-	 * be
-	 * NULL where there is nothing to do:
+	 * be NULL where there is nothing to do:
 	 */
 	bool (*attachable)(struct ipk_obj *obj);
 	/*

@@ -118,6 +118,27 @@ load common
 	prints 3 ipcctl get S/l
 }
 
+@test "arrive --wait is a party: it waits, gives up without a trace, and breaks the barrier when it is killed" {
+	ipcctl new -P S/b barrier
+	fails 124 ipcctl arrive S/b --wait -t 50ms
+	fails 5 ipcctl arrive S/b --wait --nowait
+	[ "$(field S/b arrived)" = 0 ]
+	background ipcctl arrive S/b --wait
+	until_true sh -c '[ "$(ipcctl show -j S/b | jq .arrived)" = 1 ]'
+	ipcctl who S/b | grep -q party
+	ipcctl arrive S/b --wait
+	ends "$pid" 0
+	prints 1 ipcctl get S/b
+	background ipcctl arrive S/b --wait
+	until_true sh -c '[ "$(ipcctl show -j S/b | jq .arrived)" = 1 ]'
+	kill -9 "$pid"
+	ends "$pid" 137
+	fails 9 ipcctl arrive S/b --wait
+	ipcctl show S/b | tail -1 | grep -qx 'next ipcctl reset S/b'
+	ipcctl reset S/b
+	[ "$(field S/b broken)" = false ]
+}
+
 @test "a barrier opens when all have arrived" {
 	ipcctl new -P S/b barrier
 	fails 5 ipcctl wait S/b --nowait

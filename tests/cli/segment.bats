@@ -277,6 +277,20 @@ T' ipcctl tree
 	$(ipcctl show S/jobs | sed -n 's/^next //p')
 }
 
+@test "what show says is next is what the object's state asks for" {
+	ipcctl new -P S/l latch
+	ipcctl show S/l | tail -1 | grep -qx 'next ipcctl countdown S/l'
+	ipcctl countdown S/l
+	ipcctl show S/l | tail -1 | grep -qx 'next ipcctl reset S/l'
+	ipcctl new S/s semaphore
+	ipcctl show S/s | tail -1 | grep -qx 'next ipcctl acquire S/s -- CMD'
+	ipcctl acquire S/s
+	ipcctl show S/s | tail -1 | grep -qx 'next ipcctl who S/s'
+	ipcctl new S/f future
+	ipcctl fail S/f why
+	ipcctl show S/f | tail -1 | grep -qx 'next ipcctl reset S/f'
+}
+
 @test "mv renames objects and segments" {
 	ipcctl new -P S/q queue
 	ipcctl push S/q a

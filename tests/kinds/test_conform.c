@@ -104,6 +104,27 @@ static void check_functions(const struct ipk_kind *k)
 		fail_msg("%s: a push file needs a verb that takes values", k->name);
 }
 
+/* Rows name stats of the kind, in their order, and commands that are its verbs or anybody's. */
+static void check_next(const struct ipk_kind *k)
+{
+	const char *const *stat = k->stats;
+	const struct ipk_next *row = k->next;
+	char verb[24];
+
+	for (;; row++) {
+		while (row->stat && *stat && strcmp(*stat, row->stat))
+			stat++;
+		if (row->stat && !*stat)
+			fail_msg("%s: next: no stat %s follows", k->name, row->stat);
+		assert_non_null(strstr(row->command, " REF"));
+		assert_int_equal(sscanf(row->command, "%23s", verb), 1);
+		if (strcmp(verb, "who") && !ipk_kind_op(k, verb))
+			fail_msg("%s: next: no verb %s", k->name, verb);
+		if (!row->stat)
+			break;
+	}
+}
+
 static void every_descriptor_is_complete(void **state)
 {
 	unsigned last = 0, n = 0;
@@ -133,6 +154,8 @@ static void every_descriptor_is_complete(void **state)
 		check_args(k->name, k->params);
 		check_ops(k);
 		check_functions(k);
+		if (k->next)
+			check_next(k);
 	}
 	assert_true(n >= 4);
 	assert_null(ipk_kind_by_id(0));
