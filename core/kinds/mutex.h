@@ -5,7 +5,7 @@
  *	body  0    recursive                                constant
  *	      64   word | ev | depth
  *
- *	word = {seq:46 | CLAIM | LOST | DIED | FD | owner slot + 1:14},
+ *	word = {seq:46 | SHARED | LOST | DIED | FD | owner slot + 1:14},
  *	       changed by compare-exchange only
  *
  *	{s,0} --lock--> {s+1,me} --unlock--> {s+1,0}
@@ -18,8 +18,8 @@
  * stays until consistent or LOST: a second death cannot hide the first. depth belongs to the owner
  * alone, who sets it after having locked, so it needs no mending.
  *
- * The word is also that of a lock's writer (rwlock.h). There CLAIM says of its owner that he has
- * not begun yet, so that his death leaves nothing to be told of.
+ * The word is also that of a lock's writer (rwlock.h). There SHARED says that readers may be in: its
+ * owner has not begun yet, so that his death leaves nothing to be told of.
  */
 #ifndef IPK_KINDS_MUTEX_H
 #define IPK_KINDS_MUTEX_H
@@ -32,7 +32,7 @@
 #define IPK_MTX_FD UINT64_C(0x4000)
 #define IPK_MTX_DIED UINT64_C(0x8000)
 #define IPK_MTX_LOST UINT64_C(0x10000)
-#define IPK_MTX_CLAIM UINT64_C(0x20000)
+#define IPK_MTX_SHARED UINT64_C(0x20000)
 #define IPK_MTX_SEQ_ONE UINT64_C(0x40000)
 #define IPK_MTX_SEQ (~(IPK_MTX_SEQ_ONE - 1))
 
@@ -71,9 +71,9 @@ void ipk_mutex_wake(struct ipk_obj *obj);
 /* The word without its owner, who is gone. */
 static inline u64 ipk_mtx_without_owner(u64 word)
 {
-	u64 rest = word & ~(IPK_MTX_FD | IPK_MTX_CLAIM | IPK_MTX_OWNER);
+	u64 rest = word & ~(IPK_MTX_FD | IPK_MTX_OWNER);
 
-	if (word & (IPK_MTX_FD | IPK_MTX_CLAIM) || IPK_BUG(mutex_death_untold))
+	if (word & (IPK_MTX_FD | IPK_MTX_SHARED) || IPK_BUG(mutex_death_untold))
 		return rest;
 	return rest | IPK_MTX_DIED;
 }
@@ -81,9 +81,9 @@ static inline u64 ipk_mtx_without_owner(u64 word)
 /* ---- mutex_word.c: the word ----------------------------------------------------------------- */
 
 /*
- * Takes it for owner, who may have FD or CLAIM, if it is free or its owner is gone. 0; -EOWNERDEAD
- * taken, and suspect (FD: not taken, since a descriptor could not say consistent); -EAGAIN held;
- * -ENOTRECOVERABLE.
+ * Takes it for owner, who may have FD, if it is free or its owner is gone; SHARED stays as it is. 0;
+ * -EOWNERDEAD taken, and suspect (FD: not taken, since a descriptor could not say consistent);
+ * -EAGAIN held; -ENOTRECOVERABLE.
  */
 int ipk_mtx_take(struct ipk_segment *seg, u64 *word, u64 owner);
 
@@ -121,7 +121,7 @@ static inline bool ipk_mtx_give(u64 *word, u64 val)
 	return ipk_cas(word, &val, next, seq_cst);
 }
 
-/* Free and no longer suspect. -EBUSY: somebody has it. */
+/* Free and no longer suspect, SHARED as it is. -EBUSY: somebody has it. */
 int ipk_mtx_reset(struct ipk_segment *seg, u64 *word);
 
 /* Takes it from an owner who is gone. True: something changed, which who waits wants to know. */

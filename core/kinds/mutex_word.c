@@ -56,7 +56,7 @@ int ipk_mtx_reset(struct ipk_segment *seg, u64 *word)
 	do {
 		if (ipk_mutex_owner(v) && !ipk_owner_gone(seg, ipk_mutex_owner(v)))
 			return -EBUSY;
-	} while (!ipk_cas(word, &v, v & IPK_MTX_SEQ, seq_cst));
+	} while (!ipk_cas(word, &v, v & (IPK_MTX_SEQ | IPK_MTX_SHARED), seq_cst));
 	return 0;
 }
 

@@ -114,8 +114,8 @@ static int read_again(struct ipk_rwlock *l, u64 i)
 	return 0;
 }
 
-/* May a reader be in, as the word stands? seq_cst: see rwlock.h. */
-static int look_for_writer(struct ipk_rwlock *l)
+/* May a reader be in, as the word stands? *ret_word is that. seq_cst: see rwlock.h. */
+static int look_for_writer(struct ipk_rwlock *l, u64 *ret_word)
 {
 	u64 v, owner;
 
@@ -124,9 +124,32 @@ static int look_for_writer(struct ipk_rwlock *l)
 			return -EAGAIN;
 		ipk_rw_mend_word(l->obj.seg, &l->s);
 	}
+	*ret_word = v;
 	if (v & IPK_MTX_LOST)
 		return -ENOTRECOVERABLE;
 	return v & IPK_MTX_DIED ? -EOWNERDEAD : 0;
+}
+
+/*
+ * Nobody has the word, as v says: it is SHARED from here on, if it still is v. Acquire: what the last
+ * writer did comes before what this reader reads.
+ */
+static inline bool share(struct ipk_rwlock_body *body, u64 v)
+{
+	return ipk_likely(v & IPK_MTX_SHARED) ||
+	       ipk_cas(&body->word, &v, v | IPK_MTX_SHARED, seq_cst);
+}
+
+/* The calling reader has a place: is it in? */
+static int look_and_share(struct ipk_rwlock *l)
+{
+	u64 v;
+	int r;
+
+	do {
+		r = look_for_writer(l, &v);
+	} while (r == 0 && !share(l->s.body, v));
+	return r;
 }
 
 /* Places below n may be taken from now on. */
@@ -159,7 +182,7 @@ static int try_read(void *arg)
 	u64 i, val;
 	int r;
 
-	while ((r = look_for_writer(l)) == 0) {
+	while ((r = look_for_writer(l, &val)) == 0) {
 		i = take_place(w, &val);
 		if (i == l->s.cells.cap) {
 			if (ipk_rw_mend_places(l->obj.seg, &l->s))
@@ -167,7 +190,7 @@ static int try_read(void *arg)
 			r = -EAGAIN;
 			break;
 		}
-		if (look_for_writer(l) == 0) {
+		if (look_and_share(l) == 0) {
 			ipk_st(depth_of(l, i), 1u, relaxed);
 			return 0;
 		}
@@ -191,18 +214,24 @@ static int try_read_again(void *arg)
 	return r ? r : 1;
 }
 
+/* Nobody has it as v says, and there is no news of it. */
+static inline bool is_free(u64 v)
+{
+	return !(v & ~(IPK_MTX_SEQ | IPK_MTX_SHARED));
+}
+
 /* No writer, and the thread's own place is free: the common case. */
 static inline bool read_home(struct ipk_rwlock *l, const struct ipk_self *me)
 {
 	struct ipk_rwlock_body *body = l->s.body;
-	u64 i = home_of(l, (u64)me->slot + 1), val;
+	u64 i = home_of(l, (u64)me->slot + 1), val, v;
 
 	/* Acquire: pairs with who raised it, as in raise_high(). */
-	if (ipk_ld(&body->word, relaxed) & ~IPK_MTX_SEQ || ipk_ld(&body->high, acquire) <= i ||
+	if (!is_free(ipk_ld(&body->word, relaxed)) || ipk_ld(&body->high, acquire) <= i ||
 	    !ipk_cell_take(ipk_cell(&l->s.cells, i), (u64)me->slot + 1, &val))
 		return false;
-	/* seq_cst: see rwlock.h. */
-	if (ipk_likely(!(ipk_ld(&body->word, seq_cst) & ~IPK_MTX_SEQ))) {
+	v = ipk_ld(&body->word, seq_cst); /* see rwlock.h */
+	if (ipk_likely(is_free(v) && share(body, v))) {
 		ipk_st(depth_of(l, i), 1u, relaxed);
 		return true;
 	}
@@ -279,29 +308,31 @@ static int try_claim(void *arg)
 {
 	const struct want *w = arg;
 
-	return ipk_mtx_take(w->l->obj.seg, &w->l->s.body->word, w->owner | IPK_MTX_CLAIM);
+	return ipk_mtx_take(w->l->obj.seg, &w->l->s.body->word, w->owner);
 }
 
-/* The claim stands. 0: it was made good. */
+/* The word is ours. 0: and nobody reads any more. */
 static int try_enter(void *arg)
 {
 	const struct want *w = arg;
-	u64 *word = &w->l->s.body->word, v;
-	int r = look_for_readers(w);
+	u64 *word = &w->l->s.body->word;
+	u64 v = ipk_ld(word, relaxed); /* nobody else changes the word of a living owner */
+	int r;
 
+	if (!(v & IPK_MTX_SHARED))
+		return 0;
+	r = look_for_readers(w);
 	if (r < 0)
 		return r;
-	/* Nobody else changes the word of a living owner. */
-	v = ipk_ld(word, relaxed);
-	return ipk_cas(word, &v, v & ~IPK_MTX_CLAIM, acq_rel) ? 0 : -EBADMSG;
+	return ipk_cas(word, &v, v & ~IPK_MTX_SHARED, acq_rel) ? 0 : -EBADMSG;
 }
 
-/* Takes back the claim. */
+/* Gives back a word that was claimed in vain. */
 static void retreat(const struct want *w)
 {
 	u64 *word = &w->l->s.body->word, v = ipk_ld(word, relaxed);
 
-	ipk_cas(word, &v, v & ~(IPK_MTX_CLAIM | IPK_MTX_FD | IPK_MTX_OWNER), seq_cst);
+	ipk_cas(word, &v, v & ~(IPK_MTX_FD | IPK_MTX_OWNER), seq_cst);
 	ipk_rw_word_freed(w->l->s.body);
 }
 
@@ -327,22 +358,34 @@ static int write_lock(struct want *w, i64 deadline)
 	return entered < 0 ? entered : r;
 }
 
-int ipk_rwlock_lock(struct ipk_rwlock *lock, int64_t deadline)
+/* It is held, or readers may be in, or there is news of it. */
+static __attribute__((noinline)) int lock_slow(struct ipk_rwlock *lock, struct ipk_self *me,
+					       i64 deadline)
 {
-	struct want w = {.l = lock};
+	struct want w = {.l = lock, .me = me, .owner = (u64)me->slot + 1};
 	u64 word;
 	int r;
 
-	w.me = ipk_use(&lock->obj, &r);
-	if (ipk_unlikely(!w.me))
-		return r;
-	if (ipk_mtx_mine(&lock->s.body->word, w.me, &word))
+	if (ipk_mtx_mine(&lock->s.body->word, me, &word))
 		return -EDEADLK;
-	w.owner = (u64)w.me->slot + 1;
 	r = write_lock(&w, deadline);
 	if (r == 0 || r == -EOWNERDEAD)
-		ipk_hold_get(w.me);
+		ipk_hold_get(me);
 	return r;
+}
+
+int ipk_rwlock_lock(struct ipk_rwlock *lock, int64_t deadline)
+{
+	struct ipk_self *me;
+	int r;
+
+	me = ipk_use(&lock->obj, &r);
+	if (ipk_unlikely(!me))
+		return r;
+	if (ipk_unlikely(!ipk_mtx_take_free(&lock->s.body->word, me)))
+		return lock_slow(lock, me, deadline);
+	ipk_hold_get(me);
+	return 0;
 }
 
 /* ---- both ----------------------------------------------------------------------------------- */

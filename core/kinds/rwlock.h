@@ -10,21 +10,34 @@
  * to the reader alone, who sets it after having locked, so it needs no mending. Places from high on
  * have never been taken; high only rises, and before.
  *
- *	read    high; cell --CAS--> me; look at word: free?     else cell --CAS--> free, and wait
- *	write   word --CAS--> {CLAIM,me}; look at all cells below high: free? word --CAS--> {me}
- *	                                                        else wait, or give word back
+ *	read    high; cell --CAS--> me; look at word:
+ *	          {SHARED,0}   in
+ *	          {0}          --CAS--> {SHARED,0}: in
+ *	          else         cell --CAS--> free, and wait
+ *	write   {0}        --CAS--> {me}: in
+ *	        {SHARED,0} --CAS--> {SHARED,me}, a claim; look at all cells below high: free?
+ *	                   --CAS--> {me}: in
+ *	                   else wait, or give up: --CAS--> {SHARED,0}
  *
- * The first step of both and the look that follows are sequentially consistent: of a reader and a
- * writer at least one sees the other. What the writer's look has found free can be taken afterwards
- * only by a reader who then sees him. A thread that reads already takes no second place while a
- * writer looks at them: it counts in the depth of the one it has.
+ * SHARED says that readers may be in. It is there before the first of them is, stays when they have
+ * left, and only a writer who has claimed the word and then found all places free takes it away. So
+ * who writes again and again does it as with a mutex, and so do readers who follow each other touch
+ * nothing but their own places.
  *
- * A CLAIM turns readers away, and is no more than that: when its owner dies, or gives up, nothing
- * has happened. Only without it has the owner been let in, and its death makes the lock suspect.
+ * The first step of readers and of who claims, and the look that follows, are sequentially
+ * consistent: of a reader and a writer at least one sees the other. What the writer's look has found
+ * free can be taken afterwards only by a reader who then sees him. Without SHARED nobody is in: who
+ * has a place then has not looked at the word since, and does. Its setting fails where the word has
+ * been taken and given back meanwhile, since that counts in seq. A thread that reads already takes no
+ * second place while a writer looks at them: it counts in the depth of the one it has.
+ *
+ * A claim turns readers away, and is no more than that: when its owner dies, or gives up, nothing
+ * has happened. Only without SHARED has the owner been let in, and its death makes the lock suspect.
+ * Suspect or lost it is never SHARED: readers are refused.
  *
  * WAITING. On ev_read readers who were turned away or found no place: all are woken by who frees
  * the word, one by who frees a place. On ev_write who wants the word: one is woken by who frees it.
- * On ev_drain whose CLAIM stands: woken by who frees a place.
+ * On ev_drain whose claim stands: woken by who frees a place.
  */
 #ifndef IPK_KINDS_RWLOCK_H
 #define IPK_KINDS_RWLOCK_H

@@ -58,7 +58,7 @@ static int measure(const struct ipk_object_view *o, struct found *ret)
 		return -EBADMSG;
 	ret->word = body.word;
 	ret->high = body.high;
-	ret->written = ipk_mutex_owner(body.word) && !(body.word & IPK_MTX_CLAIM);
+	ret->written = ipk_mutex_owner(body.word) && !(body.word & IPK_MTX_SHARED);
 	ret->at = (struct ipk_cells_at){o->body + sizeof(body), body.cap, 1u << IPK_RW_SHIFT};
 	return 0;
 }
@@ -202,6 +202,9 @@ static int rwlock_repair(const struct ipk_object_view *o, struct ipk_repairer *r
 		error = ipk_cells_repair(o, &at, "places", r);
 	if (!error)
 		error = ipk_cells_each(o, &at, last_taken, &last);
+	/* No finding: who has a place may not yet have looked. */
+	if (!error && last && !(b->word & ~IPK_MTX_SEQ))
+		b->word |= IPK_MTX_SHARED;
 	if (!error && (b->high > b->cap || b->high < last)) {
 		b->high = (u32)b->cap;
 		r->did(r, "a writer looks at all places");
@@ -272,7 +275,7 @@ static const struct ipk_next next[] = {
 
 const struct ipk_kind ipk_kind_rwlock = {
 	.id = 8,
-	.version = 1,
+	.version = 2,
 	.name = "rwlock",
 	.summary =
 		"many readers or one writer at a time, known by name, and a writer's death is told",

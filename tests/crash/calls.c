@@ -132,6 +132,16 @@ static int write_unlock(void *lock, unsigned from, unsigned to)
 	return r;
 }
 
+/* The writer finds a word that says that readers may be in. */
+static int read_write(void *lock, unsigned from, unsigned to)
+{
+	int r = read_unlock(lock, from, to);
+
+	if (r == 0 && to > 2)
+		r = write_unlock(lock, from > 2 ? from - 2 : 0, to - 2);
+	return r;
+}
+
 static int begin_done(void *once, unsigned from, unsigned to)
 {
 	int r = from > 0;
@@ -436,6 +446,7 @@ const struct calls calls[] = {
 	{"mutex", "lock() unlock()", 2, lock_unlock, 0, -EOWNERDEAD, 0},
 	{"rwlock", "lock_shared() unlock()", 2, read_unlock, 2, 0, 0},
 	{"rwlock", "lock() unlock()", 2, write_unlock, 0, -EOWNERDEAD, 0},
+	{"rwlock", "lock_shared() unlock() lock() unlock()", 4, read_write, 2, 0, 0},
 	{"once", "begin() done()", 2, begin_done, 1, 0, 0},
 	{"pool", "acquire() release()", 2, pool_acquire_release, 2, 0, 0},
 	{"pool", "acquire_view() release_view()", 2, pool_views, 2, 0, 0},

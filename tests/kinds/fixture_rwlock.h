@@ -18,6 +18,14 @@ static inline struct ipk_rwlock *open_lock(struct ipk_segment *in)
 	return l;
 }
 
+/* A writer waits for the readers to leave. */
+static inline bool is_claimed(struct ipk_rwlock *l)
+{
+	u64 word = ipk_ld(&l->s.body->word, seq_cst);
+
+	return ipk_mutex_owner(word) && word & IPK_MTX_SHARED;
+}
+
 static inline struct ipk_rwlock *make(u64 cap)
 {
 	struct ipk_error err = {0};

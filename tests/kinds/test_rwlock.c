@@ -92,11 +92,6 @@ static void *write_waiting(void *arg)
 	return NULL;
 }
 
-static bool claimed(struct ipk_rwlock *l)
-{
-	return ipk_ld(&l->s.body->word, acquire) & IPK_MTX_CLAIM;
-}
-
 static void a_waiting_writer_turns_away_all_but_who_reads_already(void **state)
 {
 	struct ipk_rwlock *l = make(4);
@@ -106,12 +101,12 @@ static void a_waiting_writer_turns_away_all_but_who_reads_already(void **state)
 	(void)state;
 	assert_int_equal(ipk_rwlock_lock_shared(l, IPK_FOREVER), 0);
 	assert_int_equal(pthread_create(&thread, NULL, write_waiting, &w), 0);
-	await(claimed(l));
+	await(is_claimed(l));
 	assert_int_equal(in_thread(share_in_thread, l), -EAGAIN);
 	assert_string_equal(value(), "shared");
 	assert_int_equal(ipk_rwlock_lock_shared(l, IPK_FOREVER), 0);
 	assert_int_equal(ipk_rwlock_unlock(l), 0);
-	assert_int_equal(claimed(l), true);
+	assert_int_equal(is_claimed(l), true);
 	assert_int_equal(ipk_rwlock_unlock(l), 0);
 	assert_int_equal(pthread_join(thread, NULL), 0);
 	assert_int_equal(w.r, 0);
@@ -148,7 +143,7 @@ static void a_reader_in_another_place_may_read_again_too(void **state)
 	assert_int_equal(ipk_rwlock_lock_shared(l, IPK_NOWAIT), 0);
 	assert_int_equal(ipk_rwlock_lock(l, IPK_NOWAIT), -EDEADLK);
 	assert_int_equal(pthread_create(&thread, NULL, write_waiting, &w), 0);
-	await(claimed(l));
+	await(is_claimed(l));
 	assert_int_equal(ipk_rwlock_lock_shared(l, IPK_FOREVER), 0);
 	assert_int_equal(ipk_rwlock_lock(l, IPK_FOREVER), -EDEADLK);
 	assert_int_equal(ipk_rwlock_unlock(l), 0);
@@ -197,6 +192,7 @@ static void who_gives_up_leaves_it_as_it_was(void **state)
 	assert_int_equal(ipk_rwlock_lock(l, IPK_NOWAIT), -EAGAIN);
 	assert_int_equal(ipk_rwlock_lock(l, ipk_deadline(MS)), -ETIMEDOUT);
 	assert_int_equal(ipk_mutex_owner(l->s.body->word), 0);
+	assert_int_equal(ipk_rwlock_lock(l, IPK_NOWAIT), -EAGAIN);
 	assert_int_equal(ipk_rwlock_lock_shared(l, IPK_NOWAIT), 0);
 	assert_int_equal(ipk_rwlock_unlock(l), 0);
 	close(fd);
@@ -205,6 +201,39 @@ static void who_gives_up_leaves_it_as_it_was(void **state)
 	assert_int_equal(ipk_rwlock_lock(l, ipk_deadline(MS)), -ETIMEDOUT);
 	close(fd);
 	assert_int_equal(ipk_rwlock_lock(l, IPK_FOREVER), 0);
+	assert_int_equal(ipk_rwlock_unlock(l), 0);
+	assert_int_equal(ipk_rwlock_close(l), 0);
+}
+
+static bool says_shared(struct ipk_rwlock *l)
+{
+	return ipk_ld(&l->s.body->word, acquire) & IPK_MTX_SHARED;
+}
+
+static void the_word_says_that_readers_may_be_in_until_a_writer_found_none(void **state)
+{
+	struct ipk_rwlock *l = make(4);
+	int fd;
+
+	(void)state;
+	assert_false(says_shared(l));
+	assert_int_equal(ipk_rwlock_lock(l, IPK_NOWAIT), 0);
+	assert_int_equal(ipk_rwlock_unlock(l), 0);
+	assert_false(says_shared(l));
+	assert_int_equal(ipk_rwlock_hold(l, true, IPK_NOWAIT, &fd), 0);
+	assert_true(says_shared(l));
+	/* Who declares it whole turns nobody out. */
+	assert_int_equal(ipk_rwlock_reset(l), 0);
+	assert_int_equal(ipk_rwlock_lock(l, IPK_NOWAIT), -EAGAIN);
+	close(fd);
+	assert_true(says_shared(l));
+	assert_int_equal(ipk_rwlock_lock(l, IPK_NOWAIT), 0);
+	assert_false(says_shared(l));
+	assert_int_equal(in_thread(share_in_thread, l), -EAGAIN);
+	assert_int_equal(ipk_rwlock_unlock(l), 0);
+	assert_int_equal(ipk_rwlock_lock_shared(l, IPK_NOWAIT), 0);
+	assert_true(says_shared(l));
+	assert_int_equal(in_thread(lock_in_thread, l), -EAGAIN);
 	assert_int_equal(ipk_rwlock_unlock(l), 0);
 	assert_int_equal(ipk_rwlock_close(l), 0);
 }
@@ -230,6 +259,7 @@ static void absurd_numbers_and_damage_are_refused(void **state)
 	*ipk_cell(&l->s.cells, 40) = 0x3ffe;
 	assert_int_equal(findings_of("s", "x").n, 2);
 	/* Whoever comes past it takes it for dead. */
+	l->s.body->word = IPK_MTX_SHARED;
 	l->s.body->high = UINT32_MAX;
 	assert_int_equal(ipk_rwlock_lock(l, IPK_NOWAIT), 0);
 	assert_int_equal(ipk_rwlock_unlock(l), 0);
@@ -305,7 +335,7 @@ static void views_say_who_has_it(void **state)
 	assert_int_equal(cap, 4);
 	close(fd);
 	assert_int_equal(pthread_create(&thread, NULL, write_waiting, &w), 0);
-	await(claimed(l));
+	await(is_claimed(l));
 	await(ipk_segment_sweep(seg) == 0 &&
 	      strcmp(holders(), "claimant lives 1, reader lives 1") == 0);
 	assert_int_equal(ipk_rwlock_unlock(l), 0);
@@ -358,6 +388,7 @@ int main(void)
 		TEST(a_reader_in_another_place_may_read_again_too),
 		TEST(a_reader_waits_for_a_place),
 		TEST(who_gives_up_leaves_it_as_it_was),
+		TEST(the_word_says_that_readers_may_be_in_until_a_writer_found_none),
 		TEST(absurd_numbers_and_damage_are_refused),
 		TEST(who_may_only_read_the_segment_locks_nothing),
 		TEST(views_say_who_has_it),

@@ -41,8 +41,7 @@ static pid_t held(struct ipk_rwlock *l, enum hold how)
 
 	ipk_st(&stage->there, 0u, seq_cst);
 	pid = spawn(hold_and_stop, (void *)(intptr_t)how);
-	await(ipk_ld(&stage->there, seq_cst) ||
-	      (how == CLAIM && ipk_ld(&l->s.body->word, seq_cst) & IPK_MTX_CLAIM));
+	await(ipk_ld(&stage->there, seq_cst) || (how == CLAIM && is_claimed(l)));
 	return pid;
 }
 
@@ -73,6 +72,16 @@ static void *write_waiting(void *arg)
 {
 	struct ipk_rwlock *l = arg;
 	int r = ipk_rwlock_lock(l, IPK_FOREVER);
+
+	if (r == 0)
+		r = ipk_rwlock_unlock(l);
+	return (void *)(intptr_t)r;
+}
+
+static void *write_if_free(void *arg)
+{
+	struct ipk_rwlock *l = arg;
+	int r = ipk_rwlock_lock(l, IPK_NOWAIT);
 
 	if (r == 0)
 		r = ipk_rwlock_unlock(l);
@@ -130,13 +139,19 @@ static void the_next_writer_is_told_of_a_writers_death_and_readers_are_refused(v
 static void a_writer_who_dies_before_he_is_let_in_has_done_nothing(void **state)
 {
 	struct ipk_rwlock *l = make(4);
+	pthread_t thread;
 	pid_t pid;
+	void *r;
 
 	(void)state;
 	assert_int_equal(ipk_rwlock_lock_shared(l, IPK_FOREVER), 0);
 	pid = held(l, CLAIM);
 	assert_int_equal(ipk_rwlock_reset(l), -EBUSY);
 	kill_child(pid);
+	/* Who reads is still in, for whoever comes next. */
+	assert_int_equal(pthread_create(&thread, NULL, write_if_free, l), 0);
+	assert_int_equal(pthread_join(thread, &r), 0);
+	assert_int_equal((intptr_t)r, -EAGAIN);
 	assert_int_equal(ipk_rwlock_unlock(l), 0);
 	assert_int_equal(ipk_rwlock_lock_shared(l, IPK_FOREVER), 0);
 	assert_int_equal(ipk_rwlock_unlock(l), 0);

@@ -12,7 +12,9 @@
  *
  * BAD_x plant a mistake each: LOOK a reader looks at the word before he takes his place and not after; HIGH
  * high does not cover the place that is taken; CELL a dead writer's claim counts as his being in; DIED his death in the
- * lock does not; ENTER a writer looks for readers before his claim and not after.
+ * lock does not; ENTER a writer looks for readers before his claim and not after; SHARED a reader does not say that
+ * readers may be in; LATER he says it when he is in; DEAD the death of who claims takes SHARED away; RETREAT so does his
+ * giving up.
  *
  * Not modelled: weak memory, waiting (event.pml), depth, which is its owner's, holders by descriptor.
  * Spin 6.5:
@@ -20,12 +22,19 @@
  * run: -DNR=1 -DNW=1 -DK=1 -DCRASH=1
  * run: -DNR=1 -DNW=1 -DK=2 -DCRASH=1 -DTRY
  * run: -DNR=2 -DNW=1 -DK=1 -DP=1
- *	0.005, 0.04, 0.04 million states, 300 MB, a second
- * breaks: -DBAD_LOOK -DNR=1 -DNW=1 -DK=1
+ * run: -DNR=1 -DNW=2 -DK=1 -DCRASH=1 -DTRY
+ * run: -DNR=2 -DNW=1 -DK=1 -DTRY
+ * long: -DNR=2 -DNW=1 -DK=2 -DTRY
+ *	0.003, 0.05, 0.03, 0.1, 0.2 million states, 300 MB, a second; 27 million, two minutes
+ * breaks: -DBAD_LOOK -DNR=1 -DNW=1 -DK=2
  * breaks: -DBAD_HIGH -DNR=1 -DNW=1 -DK=1
  * breaks: -DBAD_CELL -DNR=1 -DNW=1 -DK=1 -DCRASH=1
  * breaks: -DBAD_DIED -DNR=1 -DNW=1 -DK=1 -DCRASH=1
  * breaks: -DBAD_ENTER -DNR=1 -DNW=1 -DK=1
+ * breaks: -DBAD_SHARED -DNR=1 -DNW=1 -DK=1
+ * breaks: -DBAD_LATER -DNR=1 -DNW=1 -DK=1
+ * breaks: -DBAD_DEAD -DNR=1 -DNW=2 -DK=1 -DCRASH=1
+ * breaks: -DBAD_RETREAT -DNR=1 -DNW=2 -DK=1 -DTRY
  */
 #ifndef CRASH
 #define CRASH 0
@@ -37,7 +46,7 @@
 
 /* The word: seq counts takings, so that an old word in hand is known for one. */
 byte owner, seq;
-bool claim, died;
+bool shared, died;
 byte cell[P], cseq[P], high;
 
 byte crashes = CRASH;
@@ -64,13 +73,15 @@ inline mend_word()
 				:: true -> died = 1
 #elif defined(BAD_DIED)
 				:: true -> skip
+#elif defined(BAD_DEAD)
+				:: shared -> shared = 0
+				:: else -> died = 1
 #else
-				:: claim -> skip
+				:: shared -> skip
 				:: else -> died = 1
 #endif
 				fi;
-				owner = 0;
-				claim = 0
+				owner = 0
 			:: else
 			fi
 		}
@@ -93,13 +104,13 @@ inline mend_cells()
 	od
 }
 
-/* look_for_writer(): yes = 0 none, 1 somebody lives there, 2 suspect. */
+/* look_for_writer(): yes = 0 none, 1 somebody lives there, 2 suspect; s and sh are what was seen. */
 inline look()
 {
 	do
 	:: true ->
 		CR;
-		d_step { o = owner; yes = died };
+		d_step { o = owner; s = seq; sh = shared; yes = died };
 		if
 		:: o == 0 -> if :: yes -> yes = 2 :: else fi; break
 		:: o && !GONE(o) -> yes = 1; break
@@ -108,9 +119,26 @@ inline look()
 	od
 }
 
+/* share(): it was seen SHARED, or becomes so, if it still is what was seen; else yes = 3: look again. */
+inline share()
+{
+	if
+	:: yes == 0 && !sh ->
+		CR;
+		d_step {
+			if
+			:: owner == 0 && !died && !shared && seq == s -> shared = 1
+			:: else -> yes = 3
+			fi
+		}
+	:: else
+	fi
+}
+
 proctype reader(byte id)
 {
 	byte k, i, o, s, yes, mine;
+	bool sh;
 
 	do
 	:: k == K -> break
@@ -137,13 +165,26 @@ proctype reader(byte id)
 		:: yes -> mend_cells(); goto next
 		:: else
 		fi;
+		do
+		:: true ->
 #ifndef BAD_LOOK
-		look();
+			look();
 #endif
+#if !defined(BAD_SHARED) && !defined(BAD_LATER)
+			share();
+#endif
+			if
+			:: yes != 3 -> break
+			:: else
+			fi
+		od;
 		if
 		:: yes == 0 ->
 			/* in: until he leaves or dies, which ends the reading as well */
 			atomic { assert(writing == 0 && !broken); reading++ };
+#ifdef BAD_LATER
+			atomic { if :: owner == 0 -> shared = 1 :: else fi };
+#endif
 			if
 			:: skip -> reading--
 			:: atomic { crashes > 0 -> crashes--; dead[id] = 1; reading--; goto died_ }
@@ -193,12 +234,20 @@ proctype writer(byte id)
 			CR;
 			atomic {
 				if
-				:: owner == 0 -> owner = id; seq++; claim = 1; yes = 0
+				:: owner == 0 && shared -> owner = id; seq++; yes = 0
+				:: owner == 0 && !shared ->
+					owner = id;
+					seq++;
+					yes = 2;
+					/* in, at this very step */
+					assert(reading == 0 && writing == 0 && died == broken);
+					writing++
 				:: else -> yes = 1
 				fi
 			};
 			if
 			:: yes == 0 -> break
+			:: yes == 2 -> goto in
 			:: else -> owner == 0 || GONE(owner)
 			fi
 		od;
@@ -215,8 +264,8 @@ proctype writer(byte id)
 		od;
 #endif
 		CR;
-		atomic { claim = 0; assert(reading == 0 && writing == 0 && died == broken); writing++ };
-		/* in: dies, or has declared it whole and leaves */
+		atomic { shared = 0; assert(reading == 0 && writing == 0 && died == broken); writing++ };
+in:		/* dies, or has declared it whole and leaves */
 		if
 		:: atomic { crashes > 0 -> crashes--; dead[id] = 1; writing--; broken = 1; goto died_ }
 		:: atomic { died -> died = 0; broken = 0 }
@@ -225,7 +274,11 @@ proctype writer(byte id)
 		atomic { writing--; owner = 0 };
 		goto next;
 retreat:
-		CR; d_step { assert(owner == id && claim); owner = 0; claim = 0 };
+#ifdef BAD_RETREAT
+		CR; d_step { assert(owner == id && shared); owner = 0; shared = 0 };
+#else
+		CR; d_step { assert(owner == id && shared); owner = 0 };
+#endif
 next:		skip
 	od;
 died_:
@@ -254,7 +307,7 @@ init
 	crashes = 0;
 	mend_word();
 	mend_cells();
-	assert(owner == 0 && !claim && died == broken);
+	assert(owner == 0 && died == broken && !(died && shared));
 	look_for_readers();
 	assert(yes == 0 && high <= P);
 	i = 0;
