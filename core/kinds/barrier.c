@@ -80,14 +80,17 @@ static u64 next_gen(u64 gen, u64 by_reset)
 	       (history & IPK_BAR_HISTORY) << IPK_BAR_HISTORY_SHIFT;
 }
 
-/* Opens the barrier if all have arrived in the generation of gen, a moment ago. */
-static void try_open(const struct ipk_bar_shape *s, u64 gen)
+/* Opens the barrier if all have arrived in the generation of gen, a moment ago. True: we did. */
+static bool try_open(const struct ipk_bar_shape *s, u64 gen)
 {
 	if (gen & IPK_BAR_BROKEN || count_arrived(s, ipk_bar_gen(gen)) < s->parties)
-		return;
+		return false;
 	/* seq_cst: pairs with the fence in ipk_event_arm(); release for who goes on. */
-	if (ipk_cas(&s->body->gen, &gen, next_gen(gen, 0), seq_cst) && !IPK_BUG(barrier_opens_silently))
+	if (!ipk_cas(&s->body->gen, &gen, next_gen(gen, 0), seq_cst))
+		return false;
+	if (!IPK_BUG(barrier_opens_silently))
 		ipk_event_notify_fenced(&s->body->ev, INT32_MAX);
+	return true;
 }
 
 struct pass {
@@ -212,6 +215,7 @@ int ipk_barrier_wait(struct ipk_barrier *barrier, int64_t deadline)
 {
 	struct pass p = { .s = &barrier->s };
 	struct ipk_self *me;
+	u64 gen;
 	u32 i;
 	int r, last;
 
@@ -223,6 +227,10 @@ int ipk_barrier_wait(struct ipk_barrier *barrier, int64_t deadline)
 	} while (r == -EAGAIN);
 	if (r < 0)
 		return r;
+	/* Is it the last that arrives? As gen is now: withdrawals before the arrival do not matter. */
+	gen = ipk_ld(&barrier->s.body->gen, acquire);
+	if (ipk_bar_gen(gen) == p.g && try_open(&barrier->s, gen))
+		return 0;
 	r = ipk_await(&barrier->obj, me, &barrier->s.body->ev, try_pass, &p, deadline);
 	if (r == 0 || r == -EOWNERDEAD)
 		return r;
