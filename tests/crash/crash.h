@@ -178,7 +178,7 @@ void stores_end(void);
 
 /*
  * What may be found: the first tk inputs of trial t took effect and, with a second trial u, the
- * first ul of its own, in either order.
+ * first ul of its own: before these, after them or between them.
  */
 struct outcome {
 	unsigned tk, ul;

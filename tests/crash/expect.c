@@ -106,12 +106,35 @@ static unsigned on_the_way(const struct world *w, const struct trial *t, unsigne
 	return t->op && (t->op->flags & takes) == takes ? t->inputs - k : 0;
 }
 
-/* BESIDE: u runs while the process that ran t still lives, and has what it leased or locked. */
-enum order { T_FIRST, U_FIRST, BESIDE };
+/* Does t take several things, all of them or none? Another may see them go one by one. */
+static bool is_atomic(const struct trial *t)
+{
+	const unsigned takes = IPK_OP_WRITE | IPK_OP_BLOCK | IPK_OP_COUNT;
+
+	return t->op && (t->op->flags & (takes | IPK_OP_CONSUME | IPK_OP_IN)) == takes;
+}
+
+/* What t does with its inputs from..to-1. */
+static int run_rest(const struct world *w, const struct trial *t, unsigned from, unsigned to,
+		    struct answer *ret)
+{
+	struct world rest = *w;
+
+	for (unsigned i = 0; from + i < MAX_INPUTS; i++)
+		rest.value[i] = w->value[from + i];
+	return run_clean(&rest, t, to - from, ret);
+}
+
+/*
+ * BESIDE: u runs while the process that ran t still lives, and has what it leased or locked.
+ * BETWEEN: after one of t's inputs or two.
+ */
+enum order { T_FIRST, U_FIRST, BESIDE, BETWEEN };
 
 /*
  * One clean history: up to two trials, then every operation in turn from where they left. After tk
- * inputs of t, and before it dies beside u, the process may do as many of holding.
+ * inputs of t, and before it dies beside u, the process may do as many of holding. BETWEEN: u comes
+ * after held of them.
  */
 static void history(const struct world *w, const struct image *start, const struct trial *t,
 		    unsigned tk, const struct trial *holding, unsigned held, const struct trial *u,
@@ -123,6 +146,8 @@ static void history(const struct world *w, const struct image *start, const stru
 	struct image outcome;
 	int r = 0;
 
+	if (ret->n == IPK_ARRAY_LEN(ret->v))
+		abort();
 	memset(o, 0, sizeof(*o));
 	/* To hold is all that such a verb does; the others are not done with what they have. */
 	o->tk = t->hold ? tk + held : tk;
@@ -133,8 +158,12 @@ static void history(const struct world *w, const struct image *start, const stru
 	if (r == 0 && order == BESIDE)
 		r = run_and_die(w, t, tk, &first, u, ul, &o->second);
 	else if (r == 0)
-		r = run_clean(w, t, tk, &first);
-	if (r == 0 && held)
+		r = run_clean(w, t, order == BETWEEN ? held : tk, &first);
+	if (r == 0 && order == BETWEEN) {
+		r = run_clean(w, u, ul, &o->second);
+		if (r == 0)
+			r = run_rest(w, t, held, tk, &rest);
+	} else if (r == 0 && held)
 		r = run_and_die(w, holding, held, &rest, u, ul, &o->second);
 	else if (r == 0 && u && order == T_FIRST)
 		r = run_clean(w, u, ul, &o->second);
@@ -207,20 +236,23 @@ void expect(const struct world *w, const struct image *start, const struct trial
 	ret->n = 0;
 	ret->id = ++last;
 	ret->why[0] = '\0';
-	for (unsigned k = 0; k <= t->inputs; k++) {
+	for (unsigned k = 0; k <= t->inputs; k += is_atomic(t) ? t->inputs : 1) {
 		unsigned most = on_the_way(w, t, k, &holding);
 
 		if (!u) {
 			history(w, start, t, k, NULL, 0, NULL, 0, T_FIRST, trials, ntrials, ret);
 			continue;
 		}
-		for (unsigned l = 0; l <= u->inputs; l++) {
+		for (unsigned l = 0; l <= u->inputs; l += is_atomic(u) ? u->inputs : 1) {
 			history(w, start, t, k, NULL, 0, u, l, T_FIRST, trials, ntrials, ret);
 			if (k && l)
 				history(w, start, t, k, NULL, 0, u, l, U_FIRST, trials, ntrials,
 					ret);
 			if (k && l && t->calls)
 				history(w, start, t, k, NULL, 0, u, l, BESIDE, trials, ntrials,
+					ret);
+			for (unsigned n = 1; n < k && l && t->op; n++)
+				history(w, start, t, k, NULL, n, u, l, BETWEEN, trials, ntrials,
 					ret);
 			for (unsigned held = l ? most : 0; held; held--)
 				history(w, start, t, k, &holding, held, u, l, T_FIRST, trials,

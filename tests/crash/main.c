@@ -139,11 +139,9 @@ static void check_recovery(struct job *j, const struct image *image)
  * the victim dies and the second ends its operation: its answer and what is left must be those of
  * some order of the two.
  */
-static void check_pairs(struct job *j, const struct image *image, const struct trial *u)
+static void check_pairs(struct job *j, const struct image *image, const struct trial *u,
+			const struct expected *e)
 {
-	struct expected *e = calloc(1, sizeof(*e));
-
-	expect(j->w, &j->start, j->t, u, j->trials, 0, e);
 	for (unsigned i = 0; i < 400; i = whole ? i + 1 + i / 32 : (at_first ? 3 : 7) * i + 1) {
 		struct known known = {.tk_min = image->done ? j->t->inputs : 0,
 				      .ul_min = u->inputs};
@@ -170,25 +168,26 @@ static void check_pairs(struct job *j, const struct image *image, const struct t
 		if (r != 0)
 			break;
 	}
-	expected_free(e, 0);
-	free(e);
 }
 
 /* The victim stands at some of its images, one after the other. */
 static void check_pairs_at(struct job *j, const struct images *all, unsigned u)
 {
+	struct expected *e = calloc(1, sizeof(*e));
 	uint64_t before = j->pairs;
 	size_t first = all->n / 2, step;
 
-	if (!all->n)
-		return;
-	check_pairs(j, &all->v[first], &j->trials[u]);
-	if (!whole)
-		return;
+	if (!e)
+		abort();
+	expect(j->w, &j->start, j->t, &j->trials[u], j->trials, 0, e);
+	if (all->n)
+		check_pairs(j, &all->v[first], &j->trials[u], e);
 	step = all->n * (j->pairs - before) / PAIRS + 1;
-	for (size_t i = u % step; i < all->n && !enough(j); i += step)
+	for (size_t i = u % step; whole && i < all->n && !enough(j); i += step)
 		if (i != first)
-			check_pairs(j, &all->v[i], &j->trials[u]);
+			check_pairs(j, &all->v[i], &j->trials[u], e);
+	expected_free(e, 0);
+	free(e);
 }
 
 static double started;

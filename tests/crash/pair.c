@@ -12,7 +12,7 @@
 
 #include "crash.h"
 
-#define LOOK_US 4000
+#define LOOK_US 500
 #define HANGS (60 * 1000000 / LOOK_US) /* looks */
 
 /* Shared with the second process. */
