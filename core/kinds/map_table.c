@@ -21,12 +21,13 @@ void ipk_map_clear(struct ipk_segment *seg, u64 off, u32 log2)
 		ipk_st(&slots[i], IPK_MAP_EMPTY, relaxed);
 }
 
-static u32 fitting_log2(struct ipk_map_body *b, u64 count)
+/* 0: what the map says about its smallest table is damaged. */
+static u32 fitting_log2(const struct ipk_map_write *w, u64 count)
 {
-	u32 log2 = ipk_ld(&b->min_log2, relaxed);
+	u32 log2 = ipk_ld(&w->b->min_log2, relaxed);
 
-	if (log2 < IPK_MAP_LOG2_MIN)
-		log2 = IPK_MAP_LOG2_MIN;
+	if (log2 < IPK_MAP_LOG2_MIN || log2 > w->log2)
+		return 0;
 	while (log2 < IPK_MAP_LOG2_MAX && count > UINT64_C(1) << (log2 - 1))
 		log2++;
 	return log2;
@@ -73,8 +74,11 @@ static int copy_slots(struct ipk_map_write *w, u64 skip)
 static int build_table(struct ipk_map_write *w, u32 log2, u64 skip)
 {
 	u64 size = UINT64_C(8) << log2;
-	int r = ipk_map_build(w, 0, size, &w->new_table);
+	int r;
 
+	if (log2 == 0)
+		return -EBADMSG;
+	r = ipk_map_build(w, 0, size, &w->new_table);
 	if (r < 0)
 		return r;
 	w->new_log2 = log2;
@@ -95,7 +99,7 @@ int ipk_map_make_room(struct ipk_map_write *w)
 		return 0;
 	if (count >= ipk_map_room(IPK_MAP_LOG2_MAX))
 		return -ENOSPC;
-	r = build_table(w, fitting_log2(w->b, count + 1), UINT64_MAX);
+	r = build_table(w, fitting_log2(w, count + 1), UINT64_MAX);
 	/* In a segment without space for that it may become fuller; a get ends at an EMPTY slot. */
 	if (r == -ENOSPC && w->at != UINT64_MAX && used < n - n / 16 - 1)
 		return 0;
@@ -112,7 +116,7 @@ int ipk_map_give_room(struct ipk_map_write *w)
 
 	if (count == 0)
 		return -EBADMSG;
-	log2 = fitting_log2(w->b, count - 1);
+	log2 = fitting_log2(w, count - 1);
 	if (log2 >= w->log2 || count - 1 >= UINT64_C(1) << (w->log2 - 3))
 		return 0;
 	r = build_table(w, log2, w->at);

@@ -216,6 +216,30 @@ static void nobody_crashes_or_hangs_on_a_damaged_map(void **state)
 	ipk_map_close(m);
 }
 
+/* The bytes of a table are computed from it: shifted by too much they were few, and its slots were written
+ * behind its end. */
+static void a_damaged_smallest_table_is_no_size_of_the_next_one(void **state)
+{
+	static const u32 odd[] = {0, 7, 60, 64, 783356040, UINT32_MAX};
+	struct ipk_map *m = map_of_twenty();
+	u64 key = 100, old = 3;
+
+	(void)state;
+	for (size_t i = 0; i < IPK_ARRAY_LEN(odd); i++) {
+		m->b->min_log2 = odd[i];
+		m->b->tombs = 40; /* it is full, with these */
+		assert_int_equal(ipk_map_put(m, &key, 8, &key, 8, IPK_FOREVER), -EBADMSG);
+		m->b->tombs = 0;
+		m->b->count = 2; /* it is nearly empty */
+		assert_int_equal(ipk_map_del(m, &old, 8, IPK_FOREVER), -EBADMSG);
+		m->b->count = 20;
+	}
+	m->b->min_log2 = 6;
+	assert_int_equal(findings_of("s", "m").n, 0);
+	assert_int_equal(ipk_map_put(m, &key, 8, &key, 8, IPK_FOREVER), 0);
+	ipk_map_close(m);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -224,6 +248,7 @@ int main(void)
 		TEST(a_check_finds_what_is_wrong),
 		TEST(an_entry_behind_an_empty_slot_is_found_by_a_check),
 		TEST(nobody_crashes_or_hangs_on_a_damaged_map),
+		TEST(a_damaged_smallest_table_is_no_size_of_the_next_one),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
