@@ -112,12 +112,15 @@ static struct ipk_image_run *meta(struct ipk_image *im, u64 page, const char *wh
 {
 	struct ipk_image_run *run = ipk_image_run(im, page);
 
-	if (run && run->type == IPK_PG_META) {
-		run->seen = true;
+	if (run && run->type == IPK_PG_META)
 		return run;
-	}
 	ipk_image_finding(im, where, "page %llu is not the segment's own", (ull)page);
 	return NULL;
+}
+
+static void twice(struct ipk_image *im, u64 page, const char *where)
+{
+	ipk_image_finding(im, where, "page %llu is two things at once", (ull)page);
 }
 
 static void whole_meta(struct ipk_image *im, u64 page, u64 len, const char *where)
@@ -127,26 +130,74 @@ static void whole_meta(struct ipk_image *im, u64 page, u64 len, const char *wher
 	if (run && (run->page != page || run->len != len))
 		ipk_image_finding(im, where, "pages %llu to %llu are a run of %u at %u", (ull)page,
 				  (ull)(page + len - 1), run->len, run->page);
+	else if (run && run->seen)
+		twice(im, page, where);
+	if (run)
+		run->seen = true;
 }
 
-static void check_registry(struct ipk_image *im)
+static int compare(const void *a, const void *b)
+{
+	u64 x = *(const u64 *)a, y = *(const u64 *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+/* The registry's pages: several of one run, and who attaches writes to them: none is another's. */
+struct reg_pages {
+	u64 n, page[IPK_SLOTS_MAX + IPK_REG_PAGES];
+};
+
+static void reg_page(struct ipk_image *im, struct reg_pages *all, u64 page)
+{
+	struct ipk_image_run *run = meta(im, page, "registry");
+
+	/* The first ones are a run that was found already. */
+	if (run && run->seen && !run->claimed && page - 2 >= IPK_FIRST_SLOTS)
+		twice(im, page, "registry");
+	if (run) {
+		run->seen = true;
+		run->claimed = 1; /* by the registry */
+	}
+	all->page[all->n++] = page;
+}
+
+static void read_registry(struct ipk_image *im, struct reg_pages *all)
 {
 	u64 slots[IPK_REG_PER_PAGE], n = im->h.nslots, k, i;
 
-	if (n < IPK_FIRST_SLOTS || n > IPK_SLOTS_MAX) {
-		ipk_image_finding(im, "registry", "it has %llu slots", (ull)n);
-		return;
-	}
 	for (k = 0; k * IPK_REG_PER_PAGE < n; k++) {
 		if (im->h.reg[k] >= im->npages ||
 		    ipk_view_read(im->view, im->h.reg[k] * IPK_PAGE, slots, sizeof(slots)) < 0) {
 			ipk_image_finding(im, "registry", "page %llu of it cannot be", (ull)k);
 			return;
 		}
-		meta(im, im->h.reg[k], "registry");
+		reg_page(im, all, im->h.reg[k]);
 		for (i = 0; i < IPK_REG_PER_PAGE && k * IPK_REG_PER_PAGE + i < n; i++)
-			meta(im, slots[i], "registry");
+			reg_page(im, all, slots[i]);
 	}
+}
+
+static int check_registry(struct ipk_image *im)
+{
+	struct reg_pages *all;
+
+	whole_meta(im, 2, IPK_FIRST_SLOTS, "registry");
+	if (im->h.nslots < IPK_FIRST_SLOTS || im->h.nslots > IPK_SLOTS_MAX) {
+		ipk_image_finding(im, "registry", "it has %llu slots", (ull)im->h.nslots);
+		return 0;
+	}
+	all = malloc(sizeof(*all));
+	if (!all)
+		return -ENOMEM;
+	all->n = 0;
+	read_registry(im, all);
+	qsort(all->page, all->n, sizeof(*all->page), compare);
+	for (u64 i = 1; i < all->n; i++)
+		if (all->page[i] == all->page[i - 1])
+			twice(im, all->page[i], "registry");
+	free(all);
+	return 0;
 }
 
 /* ---- directory and objects -------------------------------------------------------------- */
@@ -186,13 +237,6 @@ static bool check_object(struct ipk_image *im, u64 off, u32 state, struct ipk_ob
 		ipk_image_finding(im, "directory", "object at %llu has number %llu of %llu",
 				  (ull)off, (ull)o->id, (ull)im->h.next_id);
 	return r == 0;
-}
-
-static int compare(const void *a, const void *b)
-{
-	u64 x = *(const u64 *)a, y = *(const u64 *)b;
-
-	return x < y ? -1 : x > y;
 }
 
 /* The directory, read a page at a time: of a hostile one no more is kept than was really there. */
@@ -325,8 +369,8 @@ static void check_journal(struct ipk_image *im)
 	    ipk_view_u64(im->view, offsetof(struct ipk_header, journal.n), &n) == 0 &&
 	    ipk_view_u64(im->view, offsetof(struct ipk_header, lock), &after) == 0 && n &&
 	    before == after && !(before & IPK_LOCK_OWNER))
-		ipk_image_finding(im, "journal", "%llu changes wait in it, which nobody can have left",
-				  (ull)n);
+		ipk_image_finding(im, "journal",
+				  "%llu changes wait in it, which nobody can have left", (ull)n);
 }
 
 int ipk_image_check(struct ipk_image *im)
@@ -339,10 +383,10 @@ int ipk_image_check(struct ipk_image *im)
 		check_lists(im);
 	}
 	whole_meta(im, 0, 2, "header");
-	whole_meta(im, 2, IPK_FIRST_SLOTS, "registry");
 	whole_meta(im, im->h.table, im->npages - im->h.table, "pages");
-	check_registry(im);
-	r = check_directory(im);
+	r = check_registry(im);
+	if (r == 0)
+		r = check_directory(im);
 	if (r < 0)
 		return r;
 	check_zombies(im);

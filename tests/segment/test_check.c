@@ -7,6 +7,20 @@
 static u8 *good;
 static const struct ipk_header *h;
 
+/* More participants than the first pages are for. */
+static void make_participants(void)
+{
+	struct ipk_segment *seg[IPK_FIRST_SLOTS + 2];
+	int r;
+
+	for (u64 i = 0; i < IPK_ARRAY_LEN(seg); i++) {
+		assert_int_equal(ipk_segment_open("good", IPK_READ | IPK_WRITE, &seg[i], NULL), 0);
+		assert_non_null(ipk_self(seg[i], &r));
+	}
+	for (u64 i = 0; i < IPK_ARRAY_LEN(seg); i++)
+		ipk_segment_close(seg[i]);
+}
+
 /* A segment with some of everything. */
 static void make_good(void)
 {
@@ -23,6 +37,7 @@ static void make_good(void)
 		snprintf(name, sizeof(name), "o%d", i);
 		assert_int_equal(ipk_object_remove(seg, name, NULL), 0);
 	}
+	make_participants();
 	/* and a removed object that is in use */
 	assert_int_equal(test_open(seg, "o1", &obj, NULL), 0);
 	assert_int_equal(ipk_object_remove(seg, "o1", NULL), 0);
@@ -148,6 +163,23 @@ static void damage_to_any_page_is_found(void **state)
 		if (ipk_pg_type(t[i].w) == IPK_PG_SLAB)
 			each_way(off + offsetof(struct ipk_page, map), "a map of small blocks");
 	}
+}
+
+/* Who attached there would have written over what it is besides. */
+static void a_page_of_the_registry_that_is_something_else_as_well_is_found(void **state)
+{
+	const u64 list = h->reg[0] * IPK_PAGE,
+		  own[] = {0, 1, h->reg[0], h->table, ipk_dir_page(h->dir)};
+	u64 i, k;
+
+	(void)state;
+	assert_true(h->nslots > IPK_FIRST_SLOTS);
+	for (i = 0; i < h->nslots; i++) {
+		for (k = 0; k < IPK_ARRAY_LEN(own); k++)
+			must_find(list + 8 * i, own[k], "a slot's page");
+		must_find(list + 8 * i, word(list + 8 * ((i + 1) % h->nslots)), "a slot's page");
+	}
+	must_find(offsetof(struct ipk_header, reg), ipk_dir_page(h->dir), "the list of slots");
 }
 
 static void damage_to_any_name_is_found(void **state)
@@ -283,6 +315,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(damage_to_any_word_of_the_header_is_found),
 		cmocka_unit_test(damage_to_any_page_is_found),
+		cmocka_unit_test(a_page_of_the_registry_that_is_something_else_as_well_is_found),
 		cmocka_unit_test(damage_to_any_name_is_found),
 		cmocka_unit_test(two_names_for_one_object_and_circles_are_found),
 		cmocka_unit_test(no_damage_crashes_or_hangs_the_checker),
