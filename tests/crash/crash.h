@@ -102,6 +102,8 @@ int world_create(const struct world *w, enum fill fill, const char *name);
  */
 int world_run(const struct world *w, const struct trial *t, unsigned n, struct ipk_segment *seg,
 	      void *handle, i64 timeout, struct answer *ret);
+/* The type that text says, or NULL. Each is parsed once, and kept. */
+const struct ipk_type *type_of(const char *text);
 /* Contents of the whole segment as text: every object, its items and value; positions left out. */
 int world_dump(const char *name, struct ipk_buf *out);
 int world_attach(const struct world *w, struct ipk_segment *seg, void **ret_handle);

@@ -5,9 +5,32 @@
 
 #include "crash.h"
 
+const struct ipk_type *type_of(const char *text)
+{
+	static struct {
+		char *text;
+		struct ipk_type *type;
+	} known[16];
+	unsigned i = 0;
+
+	while (i < IPK_ARRAY_LEN(known) && known[i].text && strcmp(known[i].text, text) != 0)
+		i++;
+	if (i == IPK_ARRAY_LEN(known)) {
+		ipk_type_free(known[--i].type);
+		free(known[i].text);
+		known[i].text = NULL;
+	}
+	if (known[i].text)
+		return known[i].type;
+	if (ipk_type_parse(text, strlen(text), &known[i].type, NULL) != 0)
+		return NULL;
+	known[i].text = strdup(text);
+	return known[i].type;
+}
+
 struct dump {
 	struct ipk_buf *out;
-	struct ipk_type *type, *key;
+	const struct ipk_type *type, *key;
 	bool keyed;
 };
 
@@ -64,9 +87,9 @@ static int dump_object(void *arg, const struct ipk_object_view *o)
 		return ipk_buf_printf(out, "inspect: %s\n", ipk_strerror(r));
 	if (kind->value)
 		kind->value(o, out);
-	if (kind->items && ipk_type_parse(o->type, strlen(o->type), &d.type, NULL) == 0) {
+	if (kind->items && (d.type = type_of(o->type))) {
 		if (o->key_type)
-			ipk_type_parse(o->key_type, strlen(o->key_type), &d.key, NULL);
+			d.key = type_of(o->key_type);
 		d.keyed = kind->flags & IPK_KIND_KEYED;
 		from = out->len;
 		r = kind->items(o, 0, UINT64_MAX, dump_item, &d);
@@ -74,8 +97,6 @@ static int dump_object(void *arg, const struct ipk_object_view *o)
 			ipk_buf_printf(out, "items: %s\n", ipk_strerror(r));
 		else if (d.keyed && out->data)
 			sort_lines(out, from);
-		ipk_type_free(d.type);
-		ipk_type_free(d.key);
 	}
 	return ipk_buf_str(out, "\n");
 }

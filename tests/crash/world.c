@@ -94,7 +94,7 @@ static int run_op(const struct world *w, const struct trial *t, const char *key,
 		  struct ipk_segment *seg, void *handle, i64 timeout, struct answer *ret)
 {
 	const struct ipk_op *op = t->op;
-	struct ipk_type *type = NULL, *key_type = NULL;
+	const struct ipk_type *type = NULL, *key_type = NULL;
 	struct ipk_argval val[16];
 	struct ipk_call call = {0};
 	struct feed feed = {.t = t, .out = &ret->out};
@@ -109,10 +109,10 @@ static int run_op(const struct world *w, const struct trial *t, const char *key,
 		key = range;
 		n = 1;
 	}
-	if (text && ipk_type_parse(text, strlen(text), &type, &err) != 0)
+	if (text && !(type = type_of(text)))
 		return -EINVAL;
 	if (w->kind->key)
-		ipk_type_parse(w->kind->key, strlen(w->kind->key), &key_type, &err);
+		key_type = type_of(w->kind->key);
 	for (unsigned i = 0; in && i < n && i < MAX_INPUTS; i++) {
 		const char *v = w->value[i];
 
@@ -150,8 +150,6 @@ static int run_op(const struct world *w, const struct trial *t, const char *key,
 	for (unsigned i = 0; i < MAX_INPUTS; i++)
 		ipk_buf_free(&feed.value[i]);
 	ipk_buf_free(&feed.key);
-	ipk_type_free(type);
-	ipk_type_free(key_type);
 	return 0;
 }
 
@@ -294,6 +292,12 @@ static void add_verb(const struct world *w, struct trial trials[], unsigned *n,
 unsigned world_trials(const struct world *w, struct trial trials[MAX_OPS])
 {
 	unsigned n = 0;
+
+	/* Whoever is forked off has them parsed: it is no part of an operation. */
+	if (w->kind && (w->type || w->kind->type))
+		type_of(w->type ? w->type : w->kind->type);
+	if (w->kind && w->kind->key)
+		type_of(w->kind->key);
 
 	if (!w->kind) {
 		add_own(trials, &n, "create", own_create);
