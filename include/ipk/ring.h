@@ -356,21 +356,27 @@ IPK_RING_INLINE size_t ipk_ring_next_record(const struct ipk_ring_rx *c)
 	return (uint32_t)__atomic_load_n((const uint64_t *)c->rec, __ATOMIC_ACQUIRE) - (size_t)1;
 }
 
+/* now: how much was ever taken. */
+IPK_RING_INLINE bool ipk_ring_idle_at(struct ipk_ring_rx *c, uint64_t now)
+{
+	if (c->flow || now - c->last > 1 ||
+	    __atomic_load_n(c->bell_items, __ATOMIC_RELAXED) & IPK_RING_SHUT)
+		return false;
+	c->last = now;
+	return ++c->polls & 63;
+}
+
 /*
  * The length was that of no record: may we say so at once? Now and then, when it is shut, and when what
  * came before came in numbers, the library has a look.
  */
 IPK_RING_INLINE bool ipk_ring_idle(struct ipk_ring_rx *c, size_t len)
 {
-	uint64_t now = c->rec ? c->count : c->pos;
-
-	if (len != SIZE_MAX || c->flow || now - c->last > 1 ||
-	    (!c->rec && (!c->cell || c->cell != c->stop || c->unit == SIZE_MAX ||
-			 __atomic_load_n(c->tail, __ATOMIC_RELAXED) != c->pos)) ||
-	    __atomic_load_n(c->bell_items, __ATOMIC_RELAXED) & IPK_RING_SHUT)
-		return false;
-	c->last = now;
-	return ++c->polls & 15;
+	/* One way for each format: who polls is to be through soon, and to take the same each time. */
+	if (IPK_RING_LIKELY(c->rec))
+		return len == SIZE_MAX && ipk_ring_idle_at(c, c->count);
+	return c->cell && c->cell == c->stop && c->unit != SIZE_MAX &&
+	       __atomic_load_n(c->tail, __ATOMIC_RELAXED) == c->pos && ipk_ring_idle_at(c, c->pos);
 }
 
 /* Elements that have come since we looked. Acquire: pairs with ipk_ring_publish_cells(). */
