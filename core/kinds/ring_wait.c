@@ -45,10 +45,13 @@ static int wait_armed(struct ipk_ring_handle *h, struct ipk_self *me, u32 *ev, i
 		ipk_event_disarm(me, &w);
 		if (r != -EAGAIN)
 			return r;
-		if (woken == 0)
-			continue;
-		r = attempt(h, me, arg); /* what came with the signal or the deadline */
-		return r == -EAGAIN ? woken : r;
+		/*
+		 * What we were woken for, or came with the signal or the deadline: looked for before
+		 * W is set anew, which would cost time here and the other side a wake in vain.
+		 */
+		r = attempt(h, me, arg);
+		if (r != -EAGAIN || woken != 0)
+			return r == -EAGAIN ? woken : r;
 	}
 }
 
