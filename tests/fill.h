@@ -11,7 +11,9 @@
 #include "base/base.h"
 #include "ipk/kind.h"
 
+#ifndef FILL_ROUNDS
 #define FILL_ROUNDS 20
+#endif
 
 struct fill {
 	struct ipk_call call;

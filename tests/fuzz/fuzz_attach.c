@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The input is a segment file that somebody with permission to write has damaged, and somebody
- * else attaches and runs every verb of every kind on it. Seeds come from tests/fill.
+ * The input damages a segment (fuzz_image.h), as somebody with permission to write might, and
+ * somebody else attaches and runs every verb of every kind on it; each fourth time with permission
+ * to read alone.
  */
 #include <signal.h>
 #include <stdlib.h>
@@ -10,7 +11,7 @@
 #include <unistd.h>
 
 #include "drive.h"
-#include "fuzz_segment.h"
+#include "fuzz_image.h"
 
 #define FILE_MAX (UINT64_C(64) << 20) /* what a growth to a damaged size may cost */
 
@@ -26,12 +27,14 @@ static int begin(void)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static int fd = -1;
+	u64 len;
+	const u8 *bytes = fuzz_image(data, size, &len);
 
 	if (fd < 0)
 		fd = begin();
 	/* Emptied first: what the last input left behind its end is gone. */
-	if (fd < 0 || ftruncate(fd, 0) != 0 || pwrite(fd, data, size, 0) != (ssize_t)size)
+	if (fd < 0 || ftruncate(fd, 0) != 0 || pwrite(fd, bytes, len, 0) != (ssize_t)len)
 		abort();
-	drive_segment(fd, true);
+	drive_segment(fd, fuzz_own(data, size) % 4 != 3);
 	return 0;
 }
