@@ -50,8 +50,12 @@ static inline bool qw_item(u64 w)
 static inline const char *qv_value_fault(const struct ipk_queue_view *qv, u64 i, u64 w,
 					 u64 *ret_buf, u64 *ret_size)
 {
-	return ipk_slot_fault(qv->o->view, qv_slot(qv, i) + offsetof(struct ipk_queue_slot, var),
-			      qw_item(w), ret_buf, ret_size);
+	const char *fault =
+		ipk_slot_fault(qv->o->view, qv_slot(qv, i) + offsetof(struct ipk_queue_slot, var),
+			       qw_item(w), ret_buf, ret_size);
+
+	/* Who destroys the queue stops at the first slot that was never used. */
+	return !fault && w == 0 && *ret_buf ? "a buffer, though it was never used" : fault;
 }
 
 /* What all words say together. Exact while nobody pushes or pops. */

@@ -171,6 +171,13 @@ DAMAGE(queue_all_words, {
 DAMAGE(queue_buffer, q_at(b, 2)->var.buf += 8)
 DAMAGE(queue_far, q_at(b, 2)->var.buf = UINT64_C(1) << 40)
 DAMAGE(queue_shared, q_at(b, 2)->var.buf = q_at(b, 3)->var.buf)
+/* Its block would outlive the queue: who destroys that stops at the first slot that was never used. */
+DAMAGE(queue_unused, {
+	struct ipk_queue_body *q = body_in(b, "queue");
+
+	q->tail--;
+	q_at(b, q->tail)->w = 0;
+})
 DAMAGE(queue_len, q_at(b, 2)->var.len = UINT64_MAX)
 
 static u64 *m_slot(u8 *b, u64 nth)
@@ -378,6 +385,7 @@ static const struct damage damages[] = {
 	{"queue_buffer", queue_buffer, "queue"},
 	{"queue_far", queue_far, "queue"},
 	{"queue_shared", queue_shared, "queue"},
+	{"queue_unused", queue_unused, "queue"},
 	{"queue_len", queue_len, "queue"},
 	D(map_count),
 	D(map_tombs),
