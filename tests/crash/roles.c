@@ -104,6 +104,7 @@ static void popper(unsigned number)
 		if (!soak_answered("lease", r))
 			return;
 		take(&l);
+		soak_linger();
 		memcpy(&id, l.data, 8);
 		if (soak_answered("ack", ipk_queue_ack(q, &l)))
 			ledger->seen[id >> 32][id & 0xffffffff] = 2;
@@ -333,6 +334,7 @@ static bool take_top(struct ipk_stack *s)
 	if (!soak_answered("lease", ipk_stack_lease(s, &l, IPK_NOWAIT)))
 		return false;
 	unstack(&l);
+	soak_linger();
 	memcpy(&id, l.data, sizeof(id));
 	if (soak_answered("ack", ipk_stack_ack(s, &l))) {
 		ledger->off[id % STACKED] = 2;
@@ -410,6 +412,7 @@ static void acquirer(unsigned number)
 		if (!soak_answered("acquire", ipk_semaphore_acquire(s, 1, SOAK_WAIT)))
 			continue;
 		__atomic_fetch_add(&ledger->acquired, 1, __ATOMIC_RELAXED);
+		soak_linger();
 		soak_answered("release", ipk_semaphore_release(s, 1));
 	}
 }

@@ -19,6 +19,7 @@ static void stay_alone(uint64_t *place, const char *where)
 	uint64_t mine = token();
 
 	__atomic_store_n(place, mine, __ATOMIC_SEQ_CST);
+	soak_linger();
 	for (int i = 0; i < 200; i++)
 		if (__atomic_load_n(place, __ATOMIC_SEQ_CST) != mine) {
 			soak_violation("two are at it at once: %s", where);
@@ -247,6 +248,7 @@ static int next_number(void *arg, struct ipk_buf *out)
 	uint64_t id = __atomic_add_fetch(&ledger->computed, 1, __ATOMIC_SEQ_CST);
 
 	(void)arg;
+	soak_linger();
 	return ipk_buf_add(out, &id, sizeof(id));
 }
 

@@ -98,6 +98,7 @@ static bool ring_take(struct ipk_ring *ring, int64_t deadline)
 	if (!soak_answered("peek", r))
 		return false;
 	read_message(&m);
+	soak_linger();
 	if (soak_answered("release", ipk_ring_release(ring, &m)))
 		ledger->ring_released = ledger->ring_seen;
 	return true;
@@ -232,6 +233,7 @@ static bool stream_take(struct ipk_stream_sub *sub, unsigned number, bool first,
 	if (item.lost)
 		soak_violation("records were dropped that a name had not read");
 	read_record(number, first, item.pos, id);
+	soak_linger();
 	if (soak_answered("ack", ipk_stream_ack(sub)))
 		ledger->place[number].acked = item.pos + 1;
 	return true;
@@ -401,6 +403,7 @@ static void promiser(unsigned number)
 			yield_turn();
 		} else if (soak_answered("claim", r)) {
 			id = ++ledger->promised;
+			soak_linger();
 			soak_answered("set", ipk_future_set(f, &id, sizeof(id)));
 		}
 	}

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * soak [-n KILLS] [-s SEED]: processes use every kind at once while others of them are killed at
+ * soak [-n KILLS] [-s SEED] [-k]: processes use every kind at once while others of them are killed at
  * random instants, stopped and continued; a ledger outside the segment knows what was acknowledged.
- * Prints TAP. Each role below states its own law; all are checked when the killing is over.
+ * Prints TAP. Each role below states its own law; all are checked when the killing is over. With -k
+ * the segment stays as it is when one of them is broken.
  */
 #include <signal.h>
 #include <stdarg.h>
@@ -13,6 +14,7 @@
 #include "soak.h"
 
 struct ledger *ledger;
+unsigned soak_object;
 static unsigned tests, failures;
 
 void soak_violation(const char *fmt, ...)
@@ -53,10 +55,36 @@ struct ipk_segment *soak_attach(void)
 	return seg;
 }
 
+static uint64_t now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+/* The first who gets on says how long that took. */
+static void note_progress(void)
+{
+	uint64_t *since = &ledger->since[soak_object], at, i;
+	unsigned which;
+
+	if (__atomic_load_n(since, __ATOMIC_RELAXED) == 0)
+		return;
+	at = __atomic_exchange_n(since, 0, __ATOMIC_RELAXED);
+	if (at == 0)
+		return;
+	which = at & 1;
+	i = __atomic_fetch_add(&ledger->lapses[which], 1, __ATOMIC_RELAXED);
+	ledger->lapse[which][i % SOAK_LAPSES] = now() - at;
+}
+
 bool soak_answered(const char *what, int64_t r)
 {
-	if (r >= 0)
+	if (r >= 0) {
+		note_progress();
 		return true;
+	}
 	if (r != -EAGAIN && r != -ETIMEDOUT && r != -EINTR)
 		soak_violation("%s: %s", what, ipk_strerror((int)r));
 	return false;
@@ -83,8 +111,15 @@ static void nap(long us)
 	nanosleep(&ts, NULL);
 }
 
+void soak_linger(void)
+{
+	if (random() % 256 == 0)
+		nap(random() % 1000);
+}
+
 struct worker {
 	const struct role *role;
+	unsigned object;
 	unsigned number; /* among those of its role */
 	pid_t pid;
 };
@@ -97,6 +132,7 @@ static void start(struct worker *w)
 		abort();
 	if (w->pid == 0) {
 		srandom((unsigned)(getpid() ^ (int)time(NULL)));
+		soak_object = w->object;
 		w->role->work(w->number);
 		_exit(0);
 	}
@@ -115,13 +151,34 @@ static bool reap(struct worker *w, int *status)
 	return false;
 }
 
+/* Begins to wait for progress, unless a death is waited for already. */
+static void watch(const struct worker *w, uint64_t at)
+{
+	uint64_t *since = &ledger->since[w->object], was = 0;
+
+	while ((was == 0 || was & 1) &&
+	       !__atomic_compare_exchange_n(since, &was, at, false, __ATOMIC_RELAXED,
+					    __ATOMIC_RELAXED))
+		;
+}
+
+static void kill_one(const struct worker *w)
+{
+	uint64_t at = now() & ~UINT64_C(1);
+
+	kill(w->pid, SIGKILL);
+	watch(w, at);
+}
+
 static void kill_some(struct worker *w, unsigned n, unsigned kills)
 {
 	for (unsigned k = 0; k < kills; k++) {
 		struct worker *victim = &w[(unsigned)random() % n];
 		int status;
 
-		nap(random() % 3000);
+		nap(random() % 1500);
+		watch(&w[(unsigned)random() % n], now() | 1);
+		nap(random() % 1500);
 		if (random() % 8 == 0) {
 			kill(victim->pid, SIGSTOP);
 			nap(random() % 3000);
@@ -130,7 +187,7 @@ static void kill_some(struct worker *w, unsigned n, unsigned kills)
 				continue;
 			}
 		}
-		kill(victim->pid, SIGKILL);
+		kill_one(victim);
 		if (waitpid(victim->pid, &status, 0) != victim->pid)
 			abort();
 		if (WIFEXITED(status) && WEXITSTATUS(status) != 0)
@@ -157,13 +214,47 @@ static void finish(struct worker *w, unsigned n)
 	}
 }
 
+static int compare(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+static uint64_t tell_lapses(unsigned which, char *text, size_t size)
+{
+	static const unsigned per_10000[] = {5000, 9000, 9900, 9990, 10000};
+	uint64_t n = ledger->lapses[which] < SOAK_LAPSES ? ledger->lapses[which] : SOAK_LAPSES;
+	size_t len = 0;
+
+	text[0] = '\0';
+	qsort(ledger->lapse[which], n, sizeof(*ledger->lapse[which]), compare);
+	for (unsigned i = 0; n && i < sizeof(per_10000) / sizeof(*per_10000); i++)
+		len += (size_t)snprintf(
+			text + len, size - len, "%s%g%% %.2f", i ? ", " : "", per_10000[i] / 100.0,
+			(double)ledger->lapse[which][(n - 1) * per_10000[i] / 10000] * 1e-6);
+	return n;
+}
+
+static void check_lapses(void)
+{
+	char text[120];
+	uint64_t n = tell_lapses(0, text, sizeof(text));
+
+	tap(n > 0, "%llu deaths, and from each to the next success with that object: %s ms",
+	    (unsigned long long)n, text);
+	n = tell_lapses(1, text, sizeof(text));
+	printf("# the same from %llu instants at which nobody died: %s ms\n", (unsigned long long)n,
+	       text);
+}
+
 static void finding(void *arg, const char *where, const char *what)
 {
 	(void)arg;
 	soak_violation("fsck: %s: %s", where, what);
 }
 
-static void check_segment(void)
+static void check_segment(bool keep)
 {
 	struct ipk_segment_info info = {0};
 	struct ipk_segment *seg;
@@ -180,6 +271,11 @@ static void check_segment(void)
 	}
 	tap(ledger->violations == 0, "the segment is in order%s%s", ledger->violations ? ": " : "",
 	    ledger->violations ? ledger->text : "");
+	if (keep && failures) {
+		ipk_segment_close(seg);
+		printf("# the segment is left in %s/" SOAK_SEGMENT ".ipk\n", getenv("IPK_DIR"));
+		return;
+	}
 	for (const struct role *r = next_role(NULL); r; r = next_role(r))
 		if (r->remove)
 			r->remove(seg);
@@ -189,6 +285,7 @@ static void check_segment(void)
 		ipk_view_close(view);
 	}
 	tap(info.used == 0, "all removed, %llu bytes are in use", (unsigned long long)info.used);
+	ipk_segment_remove(SOAK_SEGMENT, NULL);
 }
 
 int main(int argc, char **argv)
@@ -198,13 +295,17 @@ int main(int argc, char **argv)
 	struct ipk_segment *seg;
 	unsigned n = 0, kills = 300, seed = (unsigned)time(NULL);
 	struct ipk_error err = {0};
+	unsigned object = 0;
+	bool keep = false;
 	int c;
 
-	while ((c = getopt(argc, argv, "n:s:")) != -1) {
+	while ((c = getopt(argc, argv, "n:s:k")) != -1) {
 		if (c == 'n')
 			kills = (unsigned)strtoul(optarg, NULL, 10);
 		else if (c == 's')
 			seed = (unsigned)strtoul(optarg, NULL, 10);
+		else if (c == 'k')
+			keep = true;
 		else
 			return 2;
 	}
@@ -222,11 +323,14 @@ int main(int argc, char **argv)
 		if (r->create && r->create(seg) != 0)
 			soak_violation("%s cannot be created", r->name);
 	ipk_segment_close(seg);
-	for (const struct role *r = next_role(NULL); r; r = next_role(r))
+	for (const struct role *r = next_role(NULL); r; r = next_role(r)) {
+		object += r->check != NULL; /* what follows without one is at the same object */
 		for (unsigned i = 0; i < r->workers; i++) {
-			workers[n] = (struct worker){.role = r, .number = i};
+			workers[n] = (struct worker){
+				.role = r, .number = i, .object = object % SOAK_OBJECTS};
 			start(&workers[n++]);
 		}
+	}
 	kill_some(workers, n, kills);
 	finish(workers, n);
 	tap(ledger->violations == 0, "%u kills, seed %u: nobody hangs%s%s", kills, seed,
@@ -238,8 +342,8 @@ int main(int argc, char **argv)
 
 			tap(ok, "%s: %s", r->name, text);
 		}
-	check_segment();
-	ipk_segment_remove(SOAK_SEGMENT, NULL);
+	check_lapses();
+	check_segment(keep);
 	printf("1..%u\n", tests);
 	return failures ? 1 : 0;
 }

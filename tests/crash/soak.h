@@ -21,10 +21,12 @@
 #define PUTTERS 2
 #define KEYS 64
 #define STACKED (1u << 22)
-#define MESSAGES (1u << 22)
+#define MESSAGES (1u << 24)
 #define READERS 2
 #define OBJECTS 2
 #define SOAK_WAIT ipk_deadline(20 * 1000 * 1000)
+#define SOAK_OBJECTS 32
+#define SOAK_LAPSES (1u << 16)
 
 /* Numbered messages: which were acknowledged, and what became of them. */
 struct post {
@@ -42,6 +44,13 @@ struct ledger {
 	int stop;
 	unsigned violations;
 	char text[300];
+	/*
+	 * By object: when somebody who used it was killed, in ns, until an operation on it succeeds;
+	 * odd: an instant at which nobody was; 0: none. And how long that took: after the deaths, and
+	 * after the other instants, which says what of it is the waiting for a processor.
+	 */
+	uint64_t since[SOAK_OBJECTS];
+	uint64_t lapse[2][SOAK_LAPSES], lapses[2];
 	/* queue: what each pusher had acknowledged, and what became of it */
 	uint64_t next[PUSHERS];
 	uint8_t pushed[PUSHERS][PER_PUSHER];
@@ -87,10 +96,14 @@ struct role {
 };
 extern const struct role roles[], lock_roles[], message_roles[]; /* end with name NULL */
 
+extern unsigned soak_object; /* that this worker is at */
+
 void soak_violation(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 struct ipk_segment *soak_attach(void);
 /* -EAGAIN, -ETIMEDOUT and -EINTR are no answer; whatever else is negative is unexpected. */
 bool soak_answered(const char *what, int64_t r);
+/* For who holds something: stays there now and then, so that many are killed while they do. */
+void soak_linger(void);
 
 static inline bool soak_stop(void)
 {
