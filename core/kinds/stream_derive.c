@@ -232,6 +232,21 @@ static int bind(struct ipk_derive *d, const char *name, const struct ipk_derive_
 	return r;
 }
 
+/*
+ * Records of one commit. Of a fixed type as many as surely fit: then the state is saved once, when
+ * all of them are in. Of a variable type it is saved with each, in case the next does not fit.
+ */
+static unsigned most_at_once(const struct ipk_stream_shape *s)
+{
+	u64 most = s->cap < IPK_STREAM_BATCH ? s->cap : IPK_STREAM_BATCH, fit;
+
+	if (s->size) {
+		fit = (s->spare - s->size) / ipk_align_up(s->size, 8) + 1;
+		most = most < fit ? most : fit;
+	}
+	return (unsigned)most;
+}
+
 int ipk_derive_open(struct ipk_segment *seg, const char *name, const struct ipk_derive_op *ops,
 		    unsigned n, struct ipk_derive **ret_derive, struct ipk_error *err)
 {
@@ -246,8 +261,7 @@ int ipk_derive_open(struct ipk_segment *seg, const char *name, const struct ipk_
 		ipk_derive_close(d);
 		return r;
 	}
-	d->batch.most =
-		d->out->s.cap < IPK_STREAM_BATCH ? (unsigned)d->out->s.cap : IPK_STREAM_BATCH;
+	d->batch.most = most_at_once(&d->out->s);
 	d->pipe->sink = ipk_derive_add;
 	d->pipe->arg = d;
 	*ret_derive = d;
