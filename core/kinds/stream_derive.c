@@ -31,6 +31,20 @@ static int type_of(void *arg, const char *name, struct ipk_type **ret_type, stru
 
 /* ---- making ----------------------------------------------------------------------------- */
 
+/* At the first n sources: nobody will ever read there, and none is to keep anything for it. */
+static void give_up_places(struct ipk_segment *seg, const char *name, const struct ipk_pipe *p,
+			   unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		struct ipk_stream *st;
+
+		if (ipk_stream_open(seg, p->source[i].place.name, NULL, &st, NULL) < 0)
+			continue;
+		ipk_stream_forget(st, name);
+		ipk_stream_close(st);
+	}
+}
+
 /* Takes a place at each source, so that one that waits for its subscribers keeps all from here on.
  */
 static int reserve_places(struct ipk_segment *seg, const char *name, const struct ipk_pipe *p,
@@ -51,6 +65,8 @@ static int reserve_places(struct ipk_segment *seg, const char *name, const struc
 		if (r == 0)
 			ipk_stream_unsubscribe(sub);
 		ipk_stream_close(st);
+		if (r < 0)
+			give_up_places(seg, name, p, i);
 	}
 	return r;
 }
