@@ -212,14 +212,14 @@ static int go_to_place(struct ipk_derive *d, unsigned i, struct ipk_error *err)
 
 	if (!d->pipe->head.ran) {
 		place->next = ipk_stream_position(s->sub);
+		place->id = s->st->obj.id;
 		return 0;
 	}
 	ipk_stream_range(s->st, &first, &next);
-	if (place->next > next)
-		return ipk_error_set(
-			err, -EINVAL,
-			"\"%s\" has %llu records, and %llu were read: it is another stream now",
-			place->name, (unsigned long long)next, (unsigned long long)place->next);
+	if (place->id != s->st->obj.id || place->next > next)
+		return ipk_error_set(err, -EINVAL,
+				     "\"%s\" was removed and made anew: it is another stream now",
+				     place->name);
 	ipk_stream_seek(s->sub, place->next);
 	return 0;
 }

@@ -17,7 +17,7 @@
 #include "expr.h"
 #include "ipk/derive.h"
 
-#define IPK_PIPE_MAGIC 0x31707069u /* "ipp1" */
+#define IPK_PIPE_MAGIC 0x32707069u /* "ipp2" */
 
 struct ipk_pipe_head {
 	u32 magic, text_len;
@@ -28,9 +28,10 @@ _Static_assert(sizeof(struct ipk_pipe_head) == 40, "saved");
 
 struct ipk_pipe_place {
 	u64 next, ended; /* position of the next record; 1: it was shut and all is read */
+	u64 id;          /* of the stream, which another one of its name does not have */
 	char name[IPK_STREAM_NAME_MAX + 1]; /* of the stream */
 };
-_Static_assert(sizeof(struct ipk_pipe_place) == 80, "saved");
+_Static_assert(sizeof(struct ipk_pipe_place) == 88, "saved");
 
 struct ipk_pipe_kept {
 	u64 ended; /* nothing more comes out */
