@@ -225,6 +225,8 @@ static int look(struct ipk_derive *d)
 {
 	bool stale = ipk_stale(&d->out->obj);
 
+	if (ipk_stream_is_shut(d->out))
+		return -EPIPE; /* whoever did that wants nothing more of it */
 	for (unsigned i = 0; i < d->pipe->sources; i++) {
 		int r = ipk_pipe_wants(d->pipe, i) ? fill(d, i) : -EAGAIN;
 

@@ -122,8 +122,9 @@ struct ipk_derive;
 
 /*
  * Becomes the one who runs it. ops, n: as it was made with; NULL, 0: its text. -EBUSY a living
- * process runs it; -EINVAL not derived, or by other operators; -EMEDIUMTYPE a source's type is
- * another now; -ENOENT a source is gone; -EBADMSG; -EDQUOT no place for its name at a source.
+ * process runs it; -EINVAL not derived, or by other operators, or a source was removed and
+ * made anew since; -EMEDIUMTYPE a source's type is another now; -ENOENT a source is gone; -EBADMSG;
+ * -EDQUOT no place for its name at a source.
  */
 int ipk_derive_open(struct ipk_segment *seg, const char *name, const struct ipk_derive_op *ops,
 		    unsigned n, struct ipk_derive **ret_derive, struct ipk_error *err);
@@ -133,9 +134,9 @@ void ipk_derive_close(struct ipk_derive *derive);
 /*
  * Computes some of what is there, at most max records, waiting for the first to come; how many came
  * out is added to *ret_emitted. 0: all that was computed is committed; -EPIPE: the sources have
- * ended, and the stream is shut; -EAGAIN (IPK_NOWAIT) nothing is there; -EBUSY (IPK_NOWAIT, or
- * policy reject) a named subscriber of the stream has not read what would be dropped: to be called
- * again later; -ETIMEDOUT -EINTR -ECANCELED; -ENOSPC what the operators keep is more than the state
+ * ended, and the stream is shut, or somebody else has shut it; -EAGAIN (IPK_NOWAIT) nothing is
+ * there; -EBUSY (IPK_NOWAIT, or policy reject) a named subscriber of the stream has not read what
+ * would be dropped: to be called again later; -ETIMEDOUT -EINTR -ECANCELED; -ENOSPC what the operators keep is more than the state
  * has room for; -ESTALE a source, or the stream, was removed.
  */
 int ipk_derive_run(struct ipk_derive *derive, uint64_t max, uint64_t *ret_emitted, int64_t deadline,
