@@ -112,6 +112,9 @@ static inline bool ipk_stream_name_ok(const char *name)
 		       n;
 }
 
+/* The name of a subscription that has one, in the room of such a name. */
+void ipk_stream_sub_name(const struct ipk_stream_sub *sub, char *ret_name);
+
 /*
  * The calling thread's participant with the lock, for as long as it takes; to be given back by
  * ipk_unlock(). NULL: *ret_error.

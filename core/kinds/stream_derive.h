@@ -34,6 +34,7 @@ struct ipk_derive {
 	struct ipk_buf next;  /* a record that did not fit beside those of the batch */
 	struct ipk_buf text;  /* a list on its way */
 	bool overflow, pending, broken;
+	bool ended; /* it reads nothing any more */
 };
 
 /* The pipeline's sink; arg is the runner. */

@@ -267,6 +267,22 @@ static int wait_for_more(struct ipk_derive *d, i64 deadline)
 	return r;
 }
 
+/* Nothing more will be read: nothing is to be kept for it, and no producer to wait. */
+static void leave_sources(struct ipk_derive *d)
+{
+	char name[IPK_STREAM_NAME_MAX + 1];
+
+	d->ended = true;
+	for (unsigned i = 0; i < d->pipe->sources; i++) {
+		struct ipk_derive_source *s = &d->source[i];
+
+		ipk_stream_sub_name(s->sub, name);
+		ipk_stream_unsubscribe(s->sub);
+		s->sub = NULL;
+		ipk_stream_forget(s->st, name);
+	}
+}
+
 static int run(struct ipk_derive *d, u64 max, u64 *ret_emitted, i64 deadline, struct ipk_error *err)
 {
 	int r = compute(d, max); /* beside what an earlier call could not commit */
@@ -284,6 +300,8 @@ static int run(struct ipk_derive *d, u64 max, u64 *ret_emitted, i64 deadline, st
 		return commit_all(d, ret_emitted, deadline, err);
 	if (!ipk_pipe_done(d->pipe))
 		return -EAGAIN;
+	/* Who dies in between is followed by a runner that does it: it is shut last. */
+	leave_sources(d);
 	r = ipk_stream_is_shut(d->out) ? 0 : ipk_stream_shutdown(d->out);
 	return r < 0 ? r : -EPIPE;
 }
@@ -296,7 +314,12 @@ int ipk_derive_run(struct ipk_derive *d, uint64_t max, uint64_t *ret_emitted, in
 
 	err = err ? err : &own;
 	err->code = 0;
-	r = d->broken ? -ENOMEM : max ? run(d, max, ret_emitted, deadline, err) : 0;
+	if (d->broken || d->ended)
+		r = d->broken ? -ENOMEM : -EPIPE;
+	else
+		r = max ? run(d, max, ret_emitted, deadline, err) : 0;
+	if (r == -EPIPE && !d->ended)
+		leave_sources(d);
 	if (r < 0 && err->code != r)
 		ipk_error_set(err, r, "%s", ipk_strerror(r));
 	return r;

@@ -127,6 +127,12 @@ void ipk_stream_unsubscribe(struct ipk_stream_sub *sub)
 	free(sub);
 }
 
+void ipk_stream_sub_name(const struct ipk_stream_sub *sub, char *ret_name)
+{
+	ipk_copy_out(ret_name, sub->name->name, IPK_STREAM_NAME_MAX);
+	ret_name[IPK_STREAM_NAME_MAX] = '\0';
+}
+
 int ipk_stream_forget(struct ipk_stream *st, const char *name)
 {
 	struct ipk_stream_name *n;

@@ -13,7 +13,8 @@
  * read, what is left is flushed and the derived stream is shut.
  *
  * At each source the runner subscribes under the derived stream's name, so a source with policy
- * block or reject drops nothing that it has not read; what another drops is counted (missed). An
+ * block or reject drops nothing that it has not read, until the derived stream has ended; what
+ * another drops is counted (missed). An
  * element for which an operator fails (a number that does not fit, a division by zero) is left out
  * and counted (failed).
  *

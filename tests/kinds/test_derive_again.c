@@ -98,6 +98,29 @@ static void a_source_that_was_made_anew_is_not_read_on(void **state)
 	ipk_stream_close(from);
 }
 
+/* Who has taken what it wanted does not keep its source from going on. */
+static void what_has_ended_holds_nobody_up(void **state)
+{
+	struct ipk_stream *from = numbers("from", 4, IPK_STREAM_BLOCK);
+	struct ipk_derive *d;
+	u64 emitted = 0;
+
+	(void)state;
+	for (int life = 0; life < 2; life++) {
+		if (life == 0)
+			make_derived("to", "from", "take(2)");
+		for (i64 i = 0; i < 4; i++)
+			emit_val(from, i);
+		d = derive("to");
+		assert_int_equal(run_all(d), -EPIPE);
+		assert_int_equal(ipk_derive_run(d, 10, &emitted, IPK_NOWAIT, NULL), -EPIPE);
+		for (i64 i = 0; i < 10; i++)
+			emit_val(from, i);
+		ipk_derive_close(d);
+	}
+	ipk_stream_close(from);
+}
+
 static void *close_soon(void *arg)
 {
 	usleep(30000);
@@ -132,6 +155,7 @@ int main(void)
 		TEST(a_commit_cut_short_by_bytes_repeats_nothing),
 		TEST(what_could_not_be_derived_holds_nobody_up),
 		TEST(a_source_that_was_made_anew_is_not_read_on),
+		TEST(what_has_ended_holds_nobody_up),
 		TEST(a_runner_ends_when_its_stream_is_closed),
 	};
 
