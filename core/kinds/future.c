@@ -170,15 +170,32 @@ int ipk_future_reset(struct ipk_future *f)
 static enum ipk_future_state public_state(struct ipk_future *f, u64 word);
 
 /*
- * The claimant in word is dead. It may have completed it after we had loaded the word; and what it
- * decided may still lie in the journal, as long as the segment's lock names it.
+ * What the dead have decided is stored: 0. It may lie in the journal until somebody who gets the
+ * segment's lock has stored it, and he may die as well. One who lives does so in a moment.
+ */
+static int settle_journal(struct ipk_future *f)
+{
+	struct ipk_segment *seg = f->obj.seg;
+	u64 owner;
+
+	/* Acquire: pairs with the store of 0 behind all that was in it. */
+	if (!ipk_ld(&ipk_header(seg)->journal.n, acquire))
+		return 0;
+	owner = ipk_ld(&ipk_header(seg)->lock, acquire) & IPK_LOCK_OWNER;
+	if (!seg->writable || (owner && !ipk_owner_gone(seg, owner)))
+		return -EAGAIN;
+	return ipk_future_recover(&f->obj);
+}
+
+/*
+ * The claimant in word is dead. It may have completed it after we had loaded the word, and that may
+ * not be stored yet.
  */
 static enum ipk_future_state claimant_died(struct ipk_future *f, u64 word)
 {
-	u64 lock = ipk_ld(&ipk_header(f->obj.seg)->lock, acquire), now;
+	u64 now;
 
-	if ((lock & IPK_LOCK_OWNER) == ipk_word_owner(word) &&
-	    (!f->obj.seg->writable || ipk_future_recover(&f->obj) < 0))
+	if (settle_journal(f) < 0)
 		return IPK_FUTURE_CLAIMED;
 	now = ipk_ld(&f->b->v.word, acquire);
 	return now == word ? IPK_FUTURE_BROKEN : public_state(f, now);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "future_test.h"
 
+#include <sys/ptrace.h>
+
 static void *set_in_thread(void *arg)
 {
 	return (void *)(intptr_t)ipk_future_set(arg, "v", 1);
@@ -203,6 +205,90 @@ static void a_descriptors_claim_ends_with_its_last_copy(void **state)
 	munmap(s, sizeof(*s));
 }
 
+/* ---- what was decided before the death, and is not yet stored ------------------------ */
+
+static void set_traced(void *arg)
+{
+	struct ipk_future *f = open_again(IPK_WRITE);
+
+	(void)arg;
+	must(f && ipk_future_claim(f) == 0);
+	must(ptrace(PTRACE_TRACEME, 0, 0, 0) == 0);
+	raise(SIGSTOP);
+	ipk_future_set(f, "kept", 4);
+}
+
+static void leave_traced(void *arg)
+{
+	struct ipk_future *f = open_again(IPK_WRITE);
+
+	(void)arg;
+	must(f && ipk_future_state(f) == IPK_FUTURE_CLAIMED);
+	must(ptrace(PTRACE_TRACEME, 0, 0, 0) == 0);
+	raise(SIGSTOP);
+	ipk_future_then(f, "x", 1);
+}
+
+static pid_t begin_traced(void (*fn)(void *arg))
+{
+	pid_t pid = spawn(fn, NULL);
+	int status;
+
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFSTOPPED(status));
+	return pid;
+}
+
+/* Instruction by instruction until *word is not what it was. */
+static void step_to_change(pid_t pid, u64 *word)
+{
+	u64 before = ipk_ld(word, acquire);
+	int status;
+
+	while (ipk_ld(word, acquire) == before) {
+		assert_int_equal(ptrace(PTRACE_SINGLESTEP, pid, 0, 0), 0);
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		assert_true(WIFSTOPPED(status) && WSTOPSIG(status) == SIGTRAP);
+	}
+}
+
+/*
+ * The claimant dies between commit and storing, and so does the next holder of the segment's lock,
+ * who had not come to do it for him. It is set; nobody is to see it broken first.
+ */
+static void what_a_dead_claimant_had_set_is_set(void **state)
+{
+	struct ipk_future *f = make("str"), *reader;
+	struct ipk_header *h = ipk_header(seg);
+	pid_t setter, helper;
+	struct ipk_segment *ro;
+	int seen[2];
+
+	(void)state;
+	assert_int_equal(ipk_segment_open("s", IPK_READ, &ro, NULL), 0);
+	reader = open_future(ro);
+	setter = begin_traced(set_traced);
+	helper = begin_traced(leave_traced);
+	step_to_change(setter, &h->journal.n);
+	assert_int_equal(ipk_word_state(f->b->v.word), IPK_FUT_PENDING);
+	kill_child(setter);
+	step_to_change(helper, &h->lock);
+	assert_int_not_equal(h->journal.n, 0);
+	seen[0] = ipk_future_await(reader, IPK_NOWAIT);
+	seen[1] = ipk_future_await(f, IPK_NOWAIT);
+	kill_child(helper); /* before anything fails: who ends the test would wait for it */
+	assert_int_equal(seen[0], -EAGAIN);
+	assert_int_equal(seen[1], -EAGAIN);
+	assert_int_equal(ipk_future_await(reader, IPK_NOWAIT), -EAGAIN);
+	assert_int_equal(ipk_future_await(f, IPK_NOWAIT), 0);
+	assert_value(f, "kept");
+	assert_value(reader, "kept");
+	assert_int_equal(ipk_future_state(f), IPK_FUTURE_SET);
+	ipk_future_close(reader);
+	ipk_segment_close(ro);
+	ipk_future_close(f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -211,6 +297,7 @@ int main(void)
 		TEST(a_forked_child_does_not_give_up_its_parents_claim),
 		TEST(a_dead_claimant_breaks_it_and_hangs_nobody),
 		TEST(a_descriptors_claim_ends_with_its_last_copy),
+		TEST(what_a_dead_claimant_had_set_is_set),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
