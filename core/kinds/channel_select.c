@@ -183,6 +183,7 @@ static int prepare(struct ipk_channel_choice *s)
 	int r = seg_of(s)->writable ? 0 : -EACCES;
 
 	for (unsigned i = 0; !r && i < s->n; i++) {
+		s->which = i;
 		r = check_case(s, &s->cases[i]);
 		if (!r) {
 			s->me = ipk_use(&s->cases[i].channel->obj, &r);
@@ -206,6 +207,8 @@ int ipk_channel_select(struct ipk_channel_case *cases, unsigned n, unsigned *ret
 	if (n == 0 || n > IPK_CHANNEL_CASES)
 		return -EINVAL;
 	r = prepare(&s);
+	if (r == -EMSGSIZE && ret_which)
+		*ret_which = s.which;
 	if (r < 0)
 		return r;
 	patience = deadline == IPK_NOWAIT ? ipk_deadline(PATIENCE) : deadline;

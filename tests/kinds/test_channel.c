@@ -145,7 +145,9 @@ static void what_cannot_be_selected_is_refused(void **state)
 	struct ipk_segment *again = open_segment("s");
 	struct ipk_channel *elsewhere = open_channel(again, "x"), *read_only, *other;
 	struct ipk_channel_case cases[17];
+	struct ipk_channel *bytes = make_named("y", "bytes", 1);
 	struct ipk_segment *reader = NULL;
+	unsigned which = 0;
 	u64 v = 0;
 
 	(void)state;
@@ -154,6 +156,11 @@ static void what_cannot_be_selected_is_refused(void **state)
 	assert_int_equal(ipk_channel_select(cases, 0, NULL, IPK_NOWAIT), -EINVAL);
 	assert_int_equal(ipk_channel_select(cases, 17, NULL, IPK_NOWAIT), -EINVAL);
 	assert_int_equal(ipk_channel_select(cases, 16, NULL, ipk_deadline(MS)), -ETIMEDOUT);
+	cases[1] = sends(bytes, &v);
+	cases[1].len = IPK_CHANNEL_VALUE_MAX + 1;
+	assert_int_equal(ipk_channel_select(cases, 2, &which, IPK_NOWAIT), -EMSGSIZE);
+	assert_int_equal(which, 1);
+	ipk_channel_close(bytes);
 	cases[1].channel = elsewhere;
 	assert_int_equal(ipk_channel_select(cases, 2, NULL, IPK_NOWAIT), -EXDEV);
 	assert_int_equal(ipk_segment_open("s", IPK_READ, &reader, NULL), 0);
