@@ -174,6 +174,9 @@ int ipk_channel_settle_tx(struct ipk_tx *tx, void *arg);
  * it. */
 int ipk_channel_unrecv(struct ipk_channel *ch, const void *value, size_t len, u64 pos);
 
+/* Frees an offer whose owner is no more; what was handed to him goes back. 0 or -EBADMSG. */
+int ipk_channel_clear_offer(struct ipk_tx *tx, struct ipk_channel_body *b, u64 off);
+
 bool ipk_channel_attachable(struct ipk_obj *obj);
 int ipk_channel_destroy(struct ipk_obj *obj);
 int ipk_channel_recover(struct ipk_obj *obj);

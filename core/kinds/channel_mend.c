@@ -8,8 +8,7 @@
 
 /* ---- recovery ------------------------------------------------------------------------ */
 
-/* Frees an offer whose owner is no more. */
-static int clear_offer(struct ipk_tx *tx, struct ipk_channel_body *b, u64 off)
+int ipk_channel_clear_offer(struct ipk_tx *tx, struct ipk_channel_body *b, u64 off)
 {
 	struct ipk_channel_offer *o = ipk_channel_offer(tx->seg, off);
 	u64 w = ipk_tx_get(tx, &o->w), msg = ipk_tx_get(tx, &o->msg);
@@ -39,7 +38,7 @@ static int mend_tx(struct ipk_tx *tx, void *arg)
 			return -EBADMSG;
 		if (!ipk_owner_gone(tx->seg, ipk_chan_owner(ipk_tx_get(tx, &o->w))))
 			continue;
-		r = clear_offer(tx, b, off);
+		r = ipk_channel_clear_offer(tx, b, off);
 		return r < 0 ? r : 1;
 	}
 	return 0;
@@ -123,7 +122,8 @@ static int destroy_tx(struct ipk_tx *tx, void *arg)
 
 	/* Nobody uses the channel, so they are of the dead, who could not be mended. */
 	if (off) {
-		r = ipk_channel_offer(tx->seg, off) ? clear_offer(tx, b, off) : -EBADMSG;
+		r = ipk_channel_offer(tx->seg, off) ? ipk_channel_clear_offer(tx, b, off)
+						    : -EBADMSG;
 		return r < 0 ? r : 1;
 	}
 	for (i = 0; i < FREE_MAX; i++) {

@@ -127,6 +127,33 @@ static int take_offered(struct ipk_tx *tx, struct ipk_channel_choice *s, struct 
 	return ipk_channel_match(tx, from);
 }
 
+/*
+ * Closed and empty; but what was handed to a sleeper is received when he has it, and may come back:
+ * of a dead one now. 1: it has; -EAGAIN: it still can; 0: there is none; -EBADMSG.
+ */
+static int handed_over(struct ipk_tx *tx, struct ipk_channel_body *b)
+{
+	u64 off = ipk_tx_get(tx, &b->first_offer), w;
+	u32 left = IPK_CHAN_OFFERS_MAX;
+	struct ipk_channel_offer *o;
+	int r = 0;
+
+	for (; off; off = ipk_tx_get(tx, &o->next)) {
+		o = left-- ? ipk_channel_offer(tx->seg, off) : NULL;
+		if (!o)
+			return -EBADMSG;
+		w = ipk_tx_get(tx, &o->w);
+		if (ipk_chan_state(w) != IPK_CHAN_DONE || w & IPK_CHAN_SENDS)
+			continue;
+		if (ipk_owner_gone(tx->seg, ipk_chan_owner(w))) {
+			r = ipk_channel_clear_offer(tx, b, off);
+			return r < 0 ? r : 1;
+		}
+		r = -EAGAIN;
+	}
+	return r;
+}
+
 static int try_recv(struct ipk_tx *tx, struct ipk_channel_choice *s, struct ipk_channel_case *c)
 {
 	struct ipk_channel_body *b = c->channel->b;
@@ -135,8 +162,10 @@ static int try_recv(struct ipk_tx *tx, struct ipk_channel_choice *s, struct ipk_
 
 	if (ipk_tx_get(tx, &b->first))
 		return take_first(tx, s, c);
-	if (ipk_tx_get(tx, &b->closed))
-		return -EPIPE;
+	if (ipk_tx_get(tx, &b->closed)) {
+		r = handed_over(tx, b);
+		return r > 0 ? take_first(tx, s, c) : r < 0 ? r : -EPIPE;
+	}
 	if (c->channel->cap)
 		return -EAGAIN;
 	r = find_offer(tx, b, IPK_CHAN_SENDS, &off);
@@ -261,6 +290,8 @@ int ipk_channel_settle_tx(struct ipk_tx *tx, void *arg)
 		}
 		if (result < 0)
 			return result;
+		if (ipk_tx_get(tx, &b->closed))
+			wake_later(s, &b->items, INT32_MAX); /* now that is the end */
 	}
 	if (msg)
 		ipk_tx_free(tx, msg);

@@ -13,7 +13,8 @@
  * takes one by chance.
  *
  * CLOSE. Nothing can be sent any more; who waits to send is told -EPIPE. What is in the buffer is
- * received, and then the end: -EPIPE. A case of a select on a channel that has ended can proceed,
+ * received, and then the end: -EPIPE. As long as what was handed to a sleeping receiver may come
+ * back by his death, that is not yet the end. A case of a select on a channel that has ended can proceed,
  * with that answer: so a channel that is only ever closed tells all who select on it to stop.
  *
  * WHICH MAY RUN BESIDE WHICH. Everything, from any thread of any process.
@@ -107,7 +108,7 @@ struct ipk_channel_case {
 /*
  * Does one of n cases, 1 to IPK_CHANNEL_CASES of them, all on channels of one segment. *ret_which
  * is that case: with 0; with -EPIPE, its channel is closed; and with -EMSGSIZE, its value is too
- * long for buf, or for the segment. Whatever else is returned, no case was done. -EAGAIN
+ * long for buf, or for any channel. Whatever else is returned, no case was done. -EAGAIN
  * (IPK_NOWAIT) none can be, which is the default of a select; -EXDEV the channels are of different
  * segments; others as ipk_channel_send().
  */

@@ -208,12 +208,75 @@ static void what_was_handed_to_a_dead_sleeper_is_received_by_another(void **stat
 	munmap(s, sizeof(*s));
 }
 
+static void receive_the_end(void *arg)
+{
+	u32 *there = arg;
+	u64 v;
+
+	must(recv_u64(open_again("x"), &v, IPK_FOREVER) == -EPIPE);
+	ipk_st(there, 1u, seq_cst);
+}
+
+/* A sleeper is stopped with a value handed to it; what follows is not the end before it has that,
+ * or is dead. */
+static void the_end_comes_behind_what_a_sleeper_was_handed(void **state)
+{
+	struct stage *s = shared(sizeof(*s));
+	u32 *ended = shared(sizeof(*ended));
+	int handed = 0;
+
+	(void)state;
+	for (int round = 0; round < 20; round++) {
+		struct ipk_channel *x = make("u64", 0);
+		bool dies = round % 2;
+		pid_t pid, other;
+		u64 v = 0;
+		int r;
+
+		s->got = *ended = 0;
+		pid = spawn(receive_one, s);
+		await(ipk_ld(&x->b->first_offer, acquire));
+		await(ipk_ld(&x->b->items, acquire) & IPK_EV_W);
+		stop_child(pid);
+		r = send_u64(x, 9, IPK_NOWAIT);
+		if (r == 0) {
+			handed++;
+			assert_int_equal(ipk_channel_shutdown(x), 0);
+			assert_int_equal(recv_u64(x, &v, IPK_NOWAIT), -EAGAIN);
+			other = dies ? 0 : spawn(receive_the_end, ended);
+			if (dies) {
+				kill_child(pid);
+				assert_int_equal(recv_u64(x, &v, ipk_deadline(LIMIT_NS)), 0);
+				assert_int_equal(v, 9);
+			} else {
+				usleep(5000);
+				assert_int_equal(*ended, 0);
+				assert_int_equal(kill(pid, SIGCONT), 0);
+				assert_ended_well(join_child(pid));
+				assert_int_equal(s->got, 9);
+				assert_ended_well(join_child(other));
+			}
+			assert_int_equal(recv_u64(x, &v, IPK_NOWAIT), -EPIPE);
+		} else {
+			kill_child(pid);
+		}
+		ipk_segment_sweep(seg);
+		assert_at_rest("x", x);
+		ipk_channel_close(x);
+		assert_int_equal(ipk_object_remove(seg, "x", NULL), 0);
+	}
+	assert_true(handed > 0);
+	munmap(s, sizeof(*s));
+	munmap(ended, sizeof(*ended));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(traders_may_be_killed_anywhere),
 		TEST(a_dead_ones_offers_are_withdrawn),
 		TEST(what_was_handed_to_a_dead_sleeper_is_received_by_another),
+		TEST(the_end_comes_behind_what_a_sleeper_was_handed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
