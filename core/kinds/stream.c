@@ -466,10 +466,10 @@ int ipk_stream_recover(struct ipk_obj *obj)
 	for (u32 i = 0; r == 0 && i < st.s.subs; i++) {
 		struct ipk_stream_name *n = ipk_stream_name_at(st.b, &st.s, i);
 		/* The word before the liveness of its owner. */
-		u64 owner = ipk_ld(&n->owner, acquire);
+		u64 owner = ipk_ld(&n->owner, acquire), slot = owner & IPK_STREAM_OWNER;
 
-		if (owner && ipk_dead(obj->seg, (u32)owner - 1, true))
-			ipk_cas(&n->owner, &owner, UINT64_C(0), acq_rel);
+		if (slot && ipk_dead(obj->seg, (u32)slot - 1, true))
+			ipk_cas(&n->owner, &owner, owner & ~IPK_STREAM_OWNER, acq_rel);
 	}
 	return r;
 }

@@ -19,7 +19,8 @@
  *	entry, data   who   the lock's holder, for positions from tail on
  *	state     who   the lock's holder, the one that does not count
  *	name      lock's holder: name, then cursor, then used; cursor: its owner alone, once it is used
- *	owner     0 -> slot + 1 by the lock's holder; -> 0 by the owner, or when he is dead by anybody (CAS)
+ *	owner     {takings:50, slot + 1:14}; taken by the lock's holder; given back by the owner, or
+ *	          when he is dead by anybody, by CAS from that word, which never comes again
  *	shut      0 -> 1, lock's holder
  *
  * READERS take no lock: they load word, copy the entry and the data, and then look whether head is
@@ -40,9 +41,11 @@
 extern const struct ipk_kind ipk_kind_stream;
 extern const struct ipk_op ipk_stream_ops[];
 
+#define IPK_STREAM_OWNER UINT64_C(0x3fff) /* in a name's owner: slot + 1 */
+
 struct ipk_stream_name {
 	u64 used;   /* 0 or 1 */
-	u64 owner;  /* slot + 1, or 0 */
+	u64 owner;  /* {takings, slot + 1 or 0} */
 	u64 cursor; /* next position that was not acknowledged */
 	char name[IPK_STREAM_NAME_MAX + 1];
 	u8 pad_[2 * IPK_LINE - 24 - IPK_STREAM_NAME_MAX - 1];

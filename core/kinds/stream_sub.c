@@ -11,6 +11,8 @@ struct ipk_stream_sub {
 	struct ipk_stream *st;
 	struct ipk_self *me; /* who holds the name; NULL: anonymous */
 	struct ipk_stream_name *name;
+	u64 owner; /* the word with which he does */
+	u64 fork_gen;
 	u64 next;
 	u64 lost; /* since the last record */
 };
@@ -44,9 +46,10 @@ static struct ipk_stream_name *find_name(struct ipk_stream *st, const char *name
 /* Lock held. */
 static bool is_owned(struct ipk_stream *st, struct ipk_stream_name *n)
 {
-	u64 owner = ipk_ld(&n->owner, acquire); /* the word before the liveness of its owner */
+	/* The word before the liveness of its owner. */
+	u64 slot = ipk_ld(&n->owner, acquire) & IPK_STREAM_OWNER;
 
-	return owner && !ipk_dead(st->obj.seg, (u32)owner - 1, true);
+	return slot && !ipk_dead(st->obj.seg, (u32)slot - 1, true);
 }
 
 static int take_name(struct ipk_stream_sub *sub, const char *name, u64 back, struct ipk_error *err)
@@ -65,7 +68,8 @@ static int take_name(struct ipk_stream_sub *sub, const char *name, u64 back, str
 		ipk_copy_in(n->name, text, sizeof(text));
 		ipk_st(&n->cursor, begin_at(st, back), relaxed);
 	}
-	ipk_st(&n->owner, (u64)sub->me->slot + 1, relaxed);
+	sub->owner = (ipk_ld(&n->owner, relaxed) | IPK_STREAM_OWNER) + sub->me->slot + 2;
+	ipk_st(&n->owner, sub->owner, relaxed);
 	/* COMMIT of a new one. Release: name and cursor come before. */
 	ipk_st(&n->used, UINT64_C(1), release);
 	sub->name = n;
@@ -102,6 +106,7 @@ int ipk_stream_subscribe(struct ipk_stream *st, const char *name, uint64_t back,
 	if (!sub)
 		return ipk_error_set(err, -ENOMEM, "out of memory");
 	sub->st = st;
+	sub->fork_gen = st->obj.seg->fork_gen;
 	if (name)
 		r = subscribe_as(sub, name, back, err);
 	else
@@ -113,15 +118,18 @@ int ipk_stream_subscribe(struct ipk_stream *st, const char *name, uint64_t back,
 	return r;
 }
 
+/* A child of fork() has its parent's record, and not its name. */
+static bool is_inherited(const struct ipk_stream_sub *sub)
+{
+	return sub->fork_gen != sub->st->obj.seg->fork_gen;
+}
+
 void ipk_stream_unsubscribe(struct ipk_stream_sub *sub)
 {
-	u64 owner;
-
 	if (!sub)
 		return;
-	if (sub->name) {
-		owner = (u64)sub->me->slot + 1;
-		ipk_cas(&sub->name->owner, &owner, UINT64_C(0), acq_rel);
+	if (sub->name && !is_inherited(sub)) {
+		ipk_cas(&sub->name->owner, &sub->owner, sub->owner & ~IPK_STREAM_OWNER, acq_rel);
 		ipk_hold_put(sub->me);
 	}
 	free(sub);
@@ -145,7 +153,7 @@ int ipk_stream_forget(struct ipk_stream *st, const char *name)
 	n = ipk_stream_name_ok(name) ? find_name(st, name, false) : NULL;
 	r = !n ? -ENOENT : is_owned(st, n) ? -EBUSY : 0;
 	if (r == 0) {
-		ipk_st(&n->owner, UINT64_C(0), relaxed);
+		ipk_st(&n->owner, ipk_ld(&n->owner, relaxed) & ~IPK_STREAM_OWNER, relaxed);
 		ipk_st(&n->used, UINT64_C(0), release);
 	}
 	ipk_unlock(me, &st->b->lock);
@@ -264,6 +272,8 @@ int ipk_stream_ack(struct ipk_stream_sub *sub)
 
 	if (!sub->name)
 		return 0;
+	if (is_inherited(sub))
+		return -EPERM;
 	if (!ipk_use(&sub->st->obj, &r))
 		return r;
 	/* Release: what was read of the record came before a producer may overwrite it. */

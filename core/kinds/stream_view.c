@@ -244,7 +244,9 @@ static int give_holder(struct ipk_stream_look *l, void *arg, u32 i, const struct
 	struct holders *h = arg;
 
 	(void)l, (void)i;
-	return n->owner ? h->fn(h->arg, (u32)n->owner - 1, "subscriber", 1) : 0;
+	if (!(n->owner & IPK_STREAM_OWNER))
+		return 0;
+	return h->fn(h->arg, (u32)(n->owner & IPK_STREAM_OWNER) - 1, "subscriber", 1);
 }
 
 static int stream_holders(const struct ipk_object_view *o, ipk_holder_fn *fn, void *arg)
@@ -268,10 +270,10 @@ static int check_name(struct ipk_stream_look *l, void *arg, u32 i, const struct 
 	else if (n->cursor > l->next)
 		c->finding(c, "subscriber \"%s\" is at %llu, beyond the end", n->name,
 			   (unsigned long long)n->cursor);
-	gone = ipk_no_participant(l->o, n->owner);
+	gone = ipk_no_participant(l->o, n->owner & IPK_STREAM_OWNER);
 	if (gone > 0)
 		c->finding(c, "subscriber %u is participant %llu, who does not exist", i,
-			   (unsigned long long)n->owner - 1);
+			   (unsigned long long)(n->owner & IPK_STREAM_OWNER) - 1);
 	return gone < 0 ? gone : 0;
 }
 

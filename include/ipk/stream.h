@@ -150,7 +150,10 @@ int ipk_stream_next(struct ipk_stream_sub *sub, void *buf, size_t size,
 uint64_t ipk_stream_position(const struct ipk_stream_sub *sub);
 /* Goes there; before what is retained: to the oldest. */
 void ipk_stream_seek(struct ipk_stream_sub *sub, uint64_t pos);
-/* Under a name: all that was read so far need not come again. Nothing for an anonymous one. */
+/*
+ * Under a name: all that was read so far need not come again. Nothing for an anonymous one. -EPERM
+ * in a child of fork(), which has not inherited the name.
+ */
 int ipk_stream_ack(struct ipk_stream_sub *sub);
 
 #pragma GCC visibility pop

@@ -408,6 +408,79 @@ static void who_subscribes_behind_a_death_loses_nothing(void **state)
 	ipk_stream_close(st);
 }
 
+static struct ipk_stream_sub *subscribe_as(struct ipk_segment *in, const char *name)
+{
+	struct ipk_stream_sub *sub = NULL;
+	struct ipk_stream *st = NULL;
+
+	must(ipk_stream_open(in, "x", NULL, &st, NULL) == 0);
+	must(ipk_stream_subscribe(st, name, IPK_STREAM_FROM_START, &sub, NULL) == 0);
+	return sub;
+}
+
+static void subscribe_and_die(void *arg)
+{
+	(void)arg;
+	subscribe_as(open_segment("s"), "me");
+	raise(SIGKILL);
+}
+
+/*
+ * A sweeper that was stopped with the dead one's word in hand frees the name by it when it goes on,
+ * after others have finished and somebody has the slot, and the name, anew.
+ */
+static void an_owners_word_never_comes_twice(void **state)
+{
+	struct ipk_stream *st;
+	u64 *owner, first = 0;
+	bool again = false;
+
+	(void)state;
+	assert_int_equal(ipk_stream_create(seg, "x", NULL, NULL), 0);
+	assert_int_equal(ipk_stream_open(seg, "x", NULL, &st, NULL), 0);
+	owner = &ipk_stream_name_at(st->b, &st->s, 0)->owner;
+	for (int i = 0; i < 3000 && !again; i++) {
+		join_child(spawn(subscribe_and_die, NULL));
+		if (i == 0)
+			first = ipk_ld(owner, acquire);
+		else
+			again = (ipk_ld(owner, acquire) & IPK_STREAM_OWNER) ==
+				(first & IPK_STREAM_OWNER);
+		if (again)
+			assert_int_not_equal(ipk_ld(owner, acquire), first);
+		ipk_segment_sweep(seg);
+		assert_int_equal(ipk_ld(owner, acquire) & IPK_STREAM_OWNER, 0);
+	}
+	assert_true(again);
+	ipk_stream_close(st);
+}
+
+static void a_child_has_not_inherited_the_name(void **state)
+{
+	struct ipk_stream_sub *sub, *other = NULL;
+	struct ipk_stream *st;
+	pid_t pid;
+
+	(void)state;
+	assert_int_equal(ipk_stream_create(seg, "x", NULL, NULL), 0);
+	assert_int_equal(ipk_stream_open(seg, "x", NULL, &st, NULL), 0);
+	assert_int_equal(ipk_stream_subscribe(st, "me", 0, &sub, NULL), 0);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		must(ipk_stream_ack(sub) == -EPERM);
+		ipk_stream_unsubscribe(sub);
+		_exit(0);
+	}
+	assert_ended_well(join_child(pid));
+	assert_int_equal(ipk_stream_subscribe(st, "me", 0, &other, NULL), -EBUSY);
+	assert_int_equal(ipk_stream_ack(sub), 0);
+	ipk_stream_unsubscribe(sub);
+	assert_int_equal(ipk_stream_subscribe(st, "me", 0, &other, NULL), 0);
+	ipk_stream_unsubscribe(other);
+	ipk_stream_close(st);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -422,6 +495,8 @@ int main(void)
 		TEST(order_is_kept_between_processes),
 		TEST(absurd_numbers_are_refused),
 		TEST(damage_is_found_and_refused),
+		TEST(an_owners_word_never_comes_twice),
+		TEST(a_child_has_not_inherited_the_name),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
