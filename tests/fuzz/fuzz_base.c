@@ -108,6 +108,19 @@ static u8 *read_whole(int fd, u64 *ret_len)
 	return bytes;
 }
 
+static int fill(struct ipk_segment *seg, bool typed, struct ipk_error *err)
+{
+	int r = 0;
+
+	for (const struct ipk_kind *const *k = ipk_kinds; typed && *k && r == 0; k++) {
+		if ((*k)->flags & IPK_KIND_KEYED)
+			r = fill_kind_of(seg, *k, "u64", (*k)->key ? "u64" : NULL, err);
+		else if (fill_kind_of(seg, *k, FILL_STRUCT, NULL, err) != 0) /* it has one alone */
+			r = fill_kind(seg, *k, err);
+	}
+	return typed ? r : fill_segment(seg, err);
+}
+
 u8 *fuzz_base_make(enum fuzz_base which, u64 *ret_len)
 {
 	struct ipk_segment_options options = IPK_SEGMENT_OPTIONS_INIT;
@@ -121,7 +134,8 @@ u8 *fuzz_base_make(enum fuzz_base which, u64 *ret_len)
 		 getenv("IPK_DIR") ? getenv("IPK_DIR") : "/dev/shm", (int)getpid());
 	options.size = 64 << 10;
 	options.max = 1 << 20;
-	if (ipk_segment_create(path, &options, &seg, &err) != 0 || fill_segment(seg, &err) != 0) {
+	if (ipk_segment_create(path, &options, &seg, &err) != 0 ||
+	    fill(seg, which & FUZZ_TYPED, &err) != 0) {
 		fprintf(stderr, "the segment to begin with: %s\n", err.text);
 		abort();
 	}
@@ -129,7 +143,7 @@ u8 *fuzz_base_make(enum fuzz_base which, u64 *ret_len)
 	fd = open(path, O_RDWR | O_CLOEXEC);
 	if (fd < 0 || unlink(path) != 0)
 		abort();
-	if (which == FUZZ_DEAD)
+	if (which & FUZZ_DEAD)
 		let_die(fd);
 	bytes = read_whole(fd, ret_len);
 	close(fd);

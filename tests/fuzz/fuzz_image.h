@@ -3,7 +3,7 @@
  * What the targets share whose input damages a segment. An input is a list of changes to a sound
  * segment that the target has made when it began:
  *
- *   byte 0     which segment: FUZZ_RESTING or FUZZ_DEAD
+ *   byte 0     which segment: enum fuzz_base, modulo FUZZ_BASES
  *   byte 1     the target's own
  *   12 each    u32 which word of 8 bytes, u64 what it becomes; FUZZ_CUT: where the file ends
  *
@@ -17,9 +17,11 @@
 #include "base/base.h"
 
 enum fuzz_base {
-	FUZZ_RESTING, /* something of each kind, nobody is attached */
-	FUZZ_DEAD,    /* as many processes as there are verbs that hold something died at it */
-	FUZZ_BASES,
+	FUZZ_DEAD =
+		1, /* in each verb that gives something out or holds it a process died; else nobody is attached */
+	FUZZ_TYPED =
+		2, /* of numbers where texts are usual, and of structs; else of the kinds' own types */
+	FUZZ_BASES = 4,
 };
 
 #define FUZZ_CUT UINT32_MAX
