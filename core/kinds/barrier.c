@@ -54,7 +54,7 @@ int ipk_barrier_create(struct ipk_segment *seg, const char *name, uint64_t parti
 		       struct ipk_error *err)
 {
 	char text[24];
-	const struct ipk_param params[] = { { "cap", text }, { "dead", leave ? "leave" : "break" } };
+	const struct ipk_param params[] = {{"cap", text}, {"dead", leave ? "leave" : "break"}};
 
 	snprintf(text, sizeof(text), "%llu", (unsigned long long)parties);
 	return ipk_object_new(seg, name, "barrier", params, IPK_ARRAY_LEN(params), err);
@@ -67,8 +67,8 @@ static u64 count_arrived(const struct ipk_bar_shape *s, u64 g)
 	u64 n = 0;
 
 	for (u32 i = 0; i < s->parties; i++)
-		/* Acquire: what the parties did before they arrived. */
-		n += ipk_place_arrived(ipk_ld(&s->place[i], acquire), g);
+		/* Acquire: what the parties did before they arrived. seq_cst: pairs with arrivals. */
+		n += ipk_place_arrived(ipk_ld(&s->place[i], seq_cst), g);
 	return n;
 }
 
@@ -76,8 +76,8 @@ static u64 next_gen(u64 gen, u64 by_reset)
 {
 	u64 history = (gen >> IPK_BAR_HISTORY_SHIFT & IPK_BAR_HISTORY) << 1 | by_reset;
 
-	return (ipk_bar_gen(gen) + 1) << IPK_BAR_GEN_SHIFT |
-	       (history & IPK_BAR_HISTORY) << IPK_BAR_HISTORY_SHIFT;
+	return (ipk_bar_gen(gen) + 1) << IPK_BAR_GEN_SHIFT | (history & IPK_BAR_HISTORY)
+								     << IPK_BAR_HISTORY_SHIFT;
 }
 
 /* Opens the barrier if all have arrived in the generation of gen, a moment ago. True: we did. */
@@ -95,7 +95,7 @@ static bool try_open(const struct ipk_bar_shape *s, u64 gen)
 
 struct pass {
 	const struct ipk_bar_shape *s;
-	u64 g; /* the generation that is to end */
+	u64 g;     /* the generation that is to end */
 	bool look; /* without write permission: leaves the opening to the others */
 };
 
@@ -134,20 +134,25 @@ static u32 place_of(struct ipk_barrier *b, const struct ipk_self *me)
 	return i;
 }
 
-bool ipk_bar_take(const struct ipk_bar_shape *s, u32 i, u64 owner, u64 g)
+bool ipk_bar_take(const struct ipk_bar_shape *s, u32 i, u64 owner, u64 g, bool left)
 {
 	u64 v = ipk_ld(&s->place[i], acquire);
 	u64 has = ipk_place_owner(v);
 
-	if (!(v & IPK_PLACE_LEFT) && has != owner && has != 0 && has != IPK_PLACE_NOBODY)
+	if (!!(v & IPK_PLACE_LEFT) != left)
 		return false;
-	if (!(v & IPK_PLACE_LEFT) && ipk_place_arrived(v, g))
+	if (!left && has != owner && has != 0 && has != IPK_PLACE_NOBODY)
+		return false;
+	if (!left && ipk_place_arrived(v, g))
 		return has == owner && owner != IPK_PLACE_NOBODY;
 	/* What the place says may be an arrival in a later generation, which must not be lost. */
 	if (ipk_bar_gen(ipk_ld(&s->body->gen, acquire)) != g)
 		return false;
-	/* Release: pairs with who counts. */
-	return ipk_cas(&s->place[i], &v, ipk_place_next(v, g, owner), acq_rel);
+	/*
+	 * Release: pairs with who counts. seq_cst, as the counting that follows: of two who arrive
+	 * last at least one sees both, and opens.
+	 */
+	return ipk_cas(&s->place[i], &v, ipk_place_next(v, g, owner), seq_cst);
 }
 
 /* Arrives somewhere; *ret_g is the generation in which. New parties are counted as holding. */
@@ -163,7 +168,7 @@ static int arrive(struct ipk_barrier *b, struct ipk_self *me, u64 owner, u64 *re
 	*ret_g = g;
 	if (!fresh) {
 		*ret_i = i;
-		if (ipk_bar_take(&b->s, i, owner, g))
+		if (ipk_bar_take(&b->s, i, owner, g, false))
 			return 0;
 		/* Ours to change alone; but who reset it ended the generation without us. */
 		return ipk_bar_gen(ipk_ld(&b->s.body->gen, acquire)) != g ? -EAGAIN : -EBADMSG;
@@ -171,8 +176,7 @@ static int arrive(struct ipk_barrier *b, struct ipk_self *me, u64 owner, u64 *re
 	/* Free places first: those of the dead would not be missed. */
 	for (int pass = 0; pass < 2; pass++, left = true) {
 		for (i = 0; i < b->s.parties; i++) {
-			if (!!(ipk_ld(&b->s.place[i], relaxed) & IPK_PLACE_LEFT) != left ||
-			    !ipk_bar_take(&b->s, i, owner, g))
+			if (!ipk_bar_take(&b->s, i, owner, g, left))
 				continue;
 			if (party && me->tix < IPK_ARRAY_LEN(b->where))
 				b->where[me->tix] = i;
@@ -213,7 +217,7 @@ static int withdraw(const struct ipk_bar_shape *s, u32 i, u64 g, u64 owner)
 
 int ipk_barrier_wait(struct ipk_barrier *barrier, int64_t deadline)
 {
-	struct pass p = { .s = &barrier->s };
+	struct pass p = {.s = &barrier->s};
 	struct ipk_self *me;
 	u64 gen;
 	u32 i;
@@ -260,7 +264,7 @@ int ipk_barrier_arrive(struct ipk_barrier *barrier)
 
 int ipk_barrier_watch(struct ipk_barrier *barrier, int64_t deadline)
 {
-	struct pass p = { .s = &barrier->s };
+	struct pass p = {.s = &barrier->s};
 	struct ipk_self *me;
 	int r;
 

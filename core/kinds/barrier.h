@@ -19,10 +19,12 @@
  *	death     break: gen |= BROKEN, then the place is freed          leave: place --> LEFT
  *	reset     gen {g,BROKEN} --> {g+1}, noted in history
  *
- * Opening needs no lock because arrivals do not go away unseen: who withdraws or breaks changes gen as
- * well, so that an opener who looked before fails. If the opener was faster, he who withdraws finds the
- * next generation and was let through after all. Every opening needs an arrival in every place that is
- * not LEFT, so a mark is at most one opening old, and 17 bits are plenty.
+ * Arriving and the counting that follows are sequentially consistent: of two who arrive last at
+ * least one sees the other, and opens. Opening needs no lock because arrivals do not go away unseen:
+ * who withdraws or breaks changes gen as well, so that an opener who looked before fails. If the
+ * opener was faster, he who withdraws finds the next generation and was let through after all. Every
+ * opening needs an arrival in every place that is not LEFT, so a mark is at most one opening old, and
+ * 17 bits are plenty.
  * history tells, for each of the last 8 generations, the latest in bit 0, that it ended by reset, not
  * by opening: for who waited and looks late.
  */
@@ -94,7 +96,8 @@ static inline u64 ipk_place_owner(u64 place)
 static inline bool ipk_place_arrived(u64 place, u64 g)
 {
 	return place & IPK_PLACE_LEFT ||
-	       (ipk_place_owner(place) && place >> IPK_PLACE_MARK_SHIFT == ((g + 1) & IPK_PLACE_MARK));
+	       (ipk_place_owner(place) &&
+		place >> IPK_PLACE_MARK_SHIFT == ((g + 1) & IPK_PLACE_MARK));
 }
 
 /* What follows old in a place: mark says generation g has arrived, or with g - 1, has not. */
@@ -108,9 +111,10 @@ static inline u64 ipk_place_next(u64 old, u64 g, u64 owner)
 
 /*
  * Arrives in place i with owner if nobody else has it in generation g, and g has not ended: who was
- * stopped since it read gen finds either that, or that the place is no longer what it was then.
+ * stopped since it read gen finds either that, or that the place is no longer what it was then. left:
+ * only if the dead left it, else only if not: who thinks that it is free may be late.
  */
-bool ipk_bar_take(const struct ipk_bar_shape *s, u32 i, u64 owner, u64 g);
+bool ipk_bar_take(const struct ipk_bar_shape *s, u32 i, u64 owner, u64 g, bool left);
 
 bool ipk_barrier_attachable(struct ipk_obj *obj);
 int ipk_barrier_recover(struct ipk_obj *obj);

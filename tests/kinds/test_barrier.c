@@ -38,8 +38,8 @@ static void a_late_arrival_takes_no_later_one_away(void **state)
 	assert_int_equal(ipk_barrier_generation(b, NULL), 1);
 	assert_int_equal(arrived(b), 1);
 	for (u32 i = 0; i < 2; i++) {
-		assert_false(ipk_bar_take(&b->s, i, IPK_PLACE_NOBODY, 0));
-		assert_false(ipk_bar_take(&b->s, i, (u64)self_of(seg)->slot + 1, 0));
+		assert_false(ipk_bar_take(&b->s, i, IPK_PLACE_NOBODY, 0, false));
+		assert_false(ipk_bar_take(&b->s, i, (u64)self_of(seg)->slot + 1, 0, false));
 	}
 	assert_int_equal(arrived(b), 1);
 	assert_int_equal(ipk_barrier_wait(b, IPK_NOWAIT), 0);
@@ -263,6 +263,30 @@ static void a_party_that_dies_leaves_it_if_it_was_made_so(void **state)
 	munmap(dead, sizeof(*dead));
 }
 
+/* Who found it free, and was stopped before he took it, would fill it and leave a free one empty. */
+static void a_place_that_the_dead_left_is_not_taken_for_a_free_one(void **state)
+{
+	struct stage *dead = shared(sizeof(*dead));
+	struct ipk_barrier *b = make(3, true);
+	u64 me = (u64)self_of(seg)->slot + 1;
+	pid_t victim;
+
+	(void)state;
+	victim = spawn(wait_once, dead);
+	await(arrived(b) == 1);
+	kill_child(victim);
+	await(ipk_segment_sweep(seg) >= 0 && info_of("s").dead == 0);
+	assert_true(ipk_ld(&b->s.place[0], acquire) & IPK_PLACE_LEFT);
+	assert_false(ipk_bar_take(&b->s, 0, me, 0, false));
+	assert_false(ipk_bar_take(&b->s, 1, me, 0, true));
+	for (u64 n = 0; n < 2; n++)
+		assert_int_equal(ipk_barrier_arrive(b), 0);
+	assert_int_equal(ipk_barrier_generation(b, NULL), 1);
+	ipk_barrier_close(b);
+	assert_int_equal(ipk_object_remove(seg, "x", NULL), 0);
+	munmap(dead, sizeof(*dead));
+}
+
 static void take_part(void *arg)
 {
 	struct stage *s = arg;
@@ -359,6 +383,7 @@ int main(void)
 		TEST(nobody_goes_on_before_all_have_arrived),
 		TEST(a_party_that_dies_breaks_it_for_all),
 		TEST(a_party_that_dies_leaves_it_if_it_was_made_so),
+		TEST(a_place_that_the_dead_left_is_not_taken_for_a_free_one),
 		TEST(it_goes_on_through_100_kills_that_break_it),
 		TEST(it_goes_on_through_100_kills_that_leave_it),
 		TEST(the_verbs_arrive_and_watch),
