@@ -239,7 +239,7 @@ static bool swap_atomic(struct ipk_array *a, u64 index, void *expected, const vo
 /* Copies a committed entry to its place: what its writer did not live to do. Lock held. */
 static int finish_write(struct ipk_segment *seg, const struct ipk_array_geometry *g, u64 *word)
 {
-	u64 seq = ipk_ld(word, acquire); /* the entry was filled before */
+	u64 seq = ipk_ld(word, relaxed); /* the lock has brought it, and the entry */
 	u64 index, done, n;
 	u8 chunk[512];
 	u8 *entry;

@@ -198,12 +198,12 @@ static void was_freed(struct ipk_pool *pool, u64 index)
 		ipk_event_notify_fenced(&pool->s.body->ev, 1);
 }
 
-/* -ENOENT -ERANGE; what its cell holds. */
+/* -ENOENT -ERANGE; what its cell holds, which a compare-exchange has to find there still. */
 static int look_up(struct ipk_pool *pool, u64 index, u64 *ret_val)
 {
 	if (index >= pool->s.cells.cap)
 		return -ERANGE;
-	*ret_val = ipk_ld(ipk_cell(&pool->s.cells, index), acquire);
+	*ret_val = ipk_ld(ipk_cell(&pool->s.cells, index), relaxed);
 	return ipk_cell_is_free(*ret_val) ? -ENOENT : 0;
 }
 
