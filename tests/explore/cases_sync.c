@@ -3,43 +3,12 @@
  */
 #include <stdio.h>
 
-#include "explore.h"
+#include "cases.h"
 #include "ipk/future.h"
 #include "ipk/latch.h"
 #include "ipk/mutex.h"
 #include "ipk/once.h"
 #include "ipk/semaphore.h"
-
-/* Plain memory that programs share, made visible by nothing but what is tried here. */
-static u64 *data(struct actor *a)
-{
-	return spare_word(a, 0);
-}
-
-static i64 write_data(struct actor *a, u64 val)
-{
-	*data(a) = val;
-	return 0;
-}
-
-static i64 read_data(struct actor *a, u64 unused)
-{
-	(void)unused;
-	return (i64)*data(a);
-}
-
-static i64 add_data(struct actor *a, u64 val)
-{
-	u64 old = *data(a);
-
-	*data(a) = old + val;
-	return (i64)(old + val);
-}
-
-static size_t data_text(struct actor *a, char *buf, size_t size)
-{
-	return (size_t)snprintf(buf, size, "data %llu ", (unsigned long long)*data(a));
-}
 
 /* ---- events --------------------------------------------------------------------------------- */
 

@@ -64,6 +64,8 @@ struct scenario {
 	bool indirect;      /* the handle does not begin with struct ipk_obj */
 };
 extern const struct scenario cases_queue[], cases_ring[], cases_stack[], cases_map[], cases_sync[];
+extern const struct scenario cases_array[], cases_set[], cases_lock[], cases_channel[];
+extern const struct scenario cases_stream[], cases_lazy[];
 
 /* Words that no part of the library uses, in the observer's page: for a program's own data. */
 extern u64 world_spare; /* where that page is */
@@ -86,6 +88,8 @@ enum look { LOOK_LOAD, LOOK_STORE, LOOK_SYSTEM }; /* before what an actor stops 
 void sched_point(enum look look, bool shared);
 /* Between two parts: another may go on, or the actor dies, after torn() if that is not NULL. */
 void sched_between(void (*torn)(struct actor *a, u64 arg, u32 way), u64 arg);
+/* In the parts of an operation: which of n, all of which are tried. */
+unsigned sched_either(unsigned n);
 /* Which of n, where each but the first costs a stale load. */
 unsigned sched_pick_value(unsigned n);
 void sched_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * explore [-l] [-k KIND] [-c CASE] [-n RUNS] [-w PLACE] [-p] [-v]
+ * explore [-l] [-k KIND] [-c CASE] [-n RUNS] [-w PLACE] [-p] [-f FILE] [-v]
  *
  *	-l  larger bounds, all cases      -n  runs of a walk, after which it is cut
  *	-w  the accesses there are relaxed: "FUNCTION ORDER" or, the Nth of M, "FUNCTION ORDER N/M"
- *	-p  weakens each place in turn, and says whether that was noticed
+ *	-p  weakens each place in turn, and says whether that was noticed; -f: those in this file
  *	-v  prints the last accesses of a run that failed
  *
  * Prints TAP, a line for each scenario.
@@ -19,12 +19,13 @@
 #include "places.h"
 #include "trace.h"
 
-static const struct scenario *const all[] = {cases_queue, cases_ring, cases_stack, cases_map,
-					     cases_sync};
+static const struct scenario *const all[] = {cases_queue,   cases_ring,   cases_stack, cases_map,
+					     cases_set,     cases_array,  cases_sync,  cases_lock,
+					     cases_channel, cases_stream, cases_lazy};
 
 static struct {
 	bool large, verbose, each;
-	const char *kind, *name, *weak;
+	const char *kind, *name, *weak, *file;
 	u64 runs;
 } option;
 
@@ -201,7 +202,8 @@ static int weaken_each(void)
 		const struct scenario *by = NULL;
 
 		memset(memory_weak, 0, sizeof(memory_weak));
-		if (!places_like(i, memory_weak, WEAK_MAX))
+		if (!places_like(i, memory_weak, WEAK_MAX) ||
+		    (option.file && !strstr(places_name(i), option.file)))
 			continue;
 		n++;
 		if (survives(&by)) {
@@ -230,8 +232,8 @@ static void options(int argc, char **argv)
 {
 	int c;
 
-	option.runs = 20000;
-	while ((c = getopt(argc, argv, "lpvk:c:n:w:")) != -1) {
+	option.runs = 10000;
+	while ((c = getopt(argc, argv, "lpvk:c:n:w:f:")) != -1) {
 		switch (c) {
 		case 'l':
 			option.large = true;
@@ -248,6 +250,9 @@ static void options(int argc, char **argv)
 			break;
 		case 'c':
 			option.name = optarg;
+			break;
+		case 'f':
+			option.file = optarg;
 			break;
 		case 'n':
 			option.runs = strtoull(optarg, NULL, 10);

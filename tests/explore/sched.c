@@ -152,24 +152,43 @@ static unsigned ready(unsigned but, unsigned list[ACTORS])
 	return n;
 }
 
+static bool may_time_out(unsigned t)
+{
+	return co[t].fate == FATE_ASLEEP && co[t].deadline != INT64_MAX && timeouts < TIMEOUTS_MAX;
+}
+
+/* Adds who sleeps and may find that his time is up, to the n in the list. */
+static unsigned timed(unsigned list[ACTORS], unsigned n)
+{
+	for (unsigned t = 0; t < ACTORS; t++)
+		if (may_time_out(t))
+			list[n++] = t;
+	return n;
+}
+
+/* t is chosen: if it sleeps, its time is up. */
+static void rouse(unsigned t)
+{
+	if (co[t].fate != FATE_ASLEEP)
+		return;
+	timeouts++;
+	if (now < co[t].deadline)
+		now = co[t].deadline;
+	co[t].fate = FATE_READY;
+	co[t].woken = -ETIMEDOUT;
+}
+
 /* Nobody can go on: time passes, if somebody waits for that. */
 static bool time_passes(void)
 {
 	unsigned next = ACTORS;
 
-	if (timeouts == TIMEOUTS_MAX)
-		return false;
 	for (unsigned t = 0; t < ACTORS; t++)
-		if (co[t].fate == FATE_ASLEEP && co[t].deadline != INT64_MAX &&
-		    (next == ACTORS || co[t].deadline < co[next].deadline))
+		if (may_time_out(t) && (next == ACTORS || co[t].deadline < co[next].deadline))
 			next = t;
 	if (next == ACTORS)
 		return false;
-	timeouts++;
-	if (now < co[next].deadline)
-		now = co[next].deadline;
-	co[next].fate = FATE_READY;
-	co[next].woken = -ETIMEDOUT;
+	rouse(next);
 	memory_settle();
 	return true;
 }
@@ -177,14 +196,22 @@ static bool time_passes(void)
 /* The running actor cannot go on: another does, or the run is over. */
 static void give_way(void)
 {
-	unsigned list[ACTORS], n = 0;
+	unsigned list[ACTORS], n = 0, pick;
 
 	if (stop)
 		switch_to(OBSERVER);
 	do
 		n = ready(ACTORS, list);
 	while (n == 0 && time_passes());
-	switch_to(n ? list[choose(n, 0)] : OBSERVER);
+	if (n == 0) {
+		switch_to(OBSERVER);
+		return;
+	}
+	pick = list[choose(mode == MODE_SERIAL || left.preempt ? timed(list, n) : n, 0)];
+	if (co[pick].fate == FATE_ASLEEP && mode != MODE_SERIAL)
+		left.preempt--;
+	rouse(pick);
+	switch_to(pick);
 }
 
 /* ---- death ---------------------------------------------------------------------------------- */
@@ -222,7 +249,7 @@ void sched_point(enum look look, bool shared)
 	if (mode == MODE_SERIAL)
 		return;
 	if (left.preempt && (shared || look == LOOK_SYSTEM))
-		others = ready(current, list);
+		others = timed(list, ready(current, list));
 	pick = choose(1 + may_die + others, 12);
 	if (pick == 0)
 		return;
@@ -233,6 +260,7 @@ void sched_point(enum look look, bool shared)
 		die();
 	}
 	left.preempt--;
+	rouse(list[n]);
 	switch_to(list[n]);
 }
 
@@ -340,9 +368,10 @@ static enum variant boundary(unsigned t, const struct step *step)
 	if (mode != MODE_SERIAL)
 		return WHOLE;
 	if (!co[t].chosen) {
-		n = ready(ACTORS, who);
+		n = timed(who, ready(ACTORS, who));
 		n = who[choose(n, 0)];
 		co[n].chosen = true;
+		rouse(n);
 		switch_to(n);
 	}
 	co[t].chosen = false;
@@ -371,6 +400,11 @@ void sched_between(void (*torn)(struct actor *a, u64 arg, u32 way), u64 arg)
 	die();
 }
 
+unsigned sched_either(unsigned n)
+{
+	return mode == MODE_SERIAL ? choose(n, 0) : 0;
+}
+
 static i64 run_step(struct actor *a, const struct step *step)
 {
 	return mode == MODE_SERIAL && step->parts ? step->parts(a, step->arg)
@@ -391,6 +425,8 @@ static void perform(unsigned t, const struct step *step, enum variant v)
 		die();
 	}
 	outcome->actor[t].refused[i] = v == REFUSED;
+	if (v == REFUSED)
+		world_actor[t].last = -EAGAIN;
 	outcome->actor[t].result[i] = v == REFUSED ? -EAGAIN : run_step(&world_actor[t], step);
 	if (mode == MODE_SERIAL)
 		outcome->actor[t].ended[i][0] = ++finished;
@@ -419,6 +455,7 @@ static void prepare(unsigned t)
 	static u8 stack[ACTORS][STACK] __attribute__((aligned(64)));
 
 	memset(&outcome->actor[t], 0, sizeof(outcome->actor[t]));
+	world_actor[t].last = 0;
 	co[t].op = 0;
 	co[t].fate = scenario->program[t][0].run ? FATE_READY : FATE_DONE;
 	co[t].chosen = true; /* it begins when it is chosen */
