@@ -271,8 +271,9 @@ static void write_records(struct ipk_stream *st, const struct plan *p, const str
 {
 	u64 time = ipk_now_real(), at = p->first;
 
-	/* Who copies what is written from here on will see head beyond what he wanted. */
-	ipk_fence(seq_cst);
+	/* Pairs with copy_record(): who copies what is written from here on will see head beyond
+	 * what he wanted. */
+	ipk_fence(release);
 	for (unsigned i = 0; i < p->n; i++) {
 		struct ipk_stream_entry *e = ipk_stream_entry_of(st, p->tail + i);
 

@@ -193,7 +193,7 @@ static int copy_record(struct ipk_stream *st, struct reading *rd)
 	if (fits && len <= rd->size)
 		copy_data(st, at, rd->buf, len);
 	/* Pairs with the producer's fence: what was copied of a later record came with its head. */
-	ipk_fence(seq_cst);
+	ipk_fence(acquire);
 	if (ipk_ld(&st->b->head, relaxed) > rd->sub->next)
 		return -EAGAIN;
 	if (!fits)
