@@ -16,9 +16,8 @@ int ipk_word_put(struct ipk_tx *tx, struct ipk_word_value *v, u64 next, const vo
 		off = ipk_tx_alloc(tx, len, 0);
 		if (!off)
 			return tx->error;
-		/* Pairs with the fence in ipk_word_read(): who reads this from a block that word
-		 * named before sees that word was changed. */
-		ipk_fence(release);
+		/* Behind a fence in ipk_tx_alloc(), which pairs with that in ipk_word_read(): who
+		 * reads this from a block that word named before sees that word was changed. */
 		ipk_copy_in(tx->seg->base + off, data, len);
 	}
 	ipk_tx_set(tx, &v->value, off);
@@ -53,8 +52,7 @@ int ipk_word_read(struct ipk_obj *obj, struct ipk_word_value *v, u64 word, u64 m
 		r = -EMSGSIZE;
 	else if (len)
 		ipk_copy_out(buf, data, len);
-	/* Pairs with the fence in ipk_word_put(), and with the release of what replaced the word.
-	 */
+	/* Pairs with the fence in ipk_tx_alloc(), and with the release of what replaced the word. */
 	ipk_fence(acquire);
 	if (ipk_ld(&v->word, relaxed) != word)
 		return 1;
