@@ -170,9 +170,10 @@ void memory_fence(int order, void *pc);
 u32 memory_system_load(u64 off);
 void memory_system_store(unsigned t, u64 off, u32 val);
 
-/* Places in the program whose orders are weakened to relaxed; see main.c. */
+/* Places in the program whose orders are weakened, and to which; see main.c. */
 #define WEAK_MAX 64
 extern void *memory_weak[WEAK_MAX];
+extern int memory_weak_order;
 /* Called with each place that has an order, if set. */
 extern void (*memory_place)(void *pc, int order);
 

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * explore [-l] [-k KIND] [-c CASE] [-n RUNS] [-w PLACE] [-p] [-f FILE] [-v]
+ * explore [-l] [-k KIND] [-c CASE] [-n RUNS] [-r RUNS] [-w PLACE] [-p] [-f FILE] [-a] [-v]
  *
- *	-l  larger bounds, all cases      -n  runs of a walk, after which it is cut
+ *	-l  larger bounds, all cases      -n  runs of a walk, after which it is cut; -r: drawn
  *	-w  the accesses there are relaxed: "FUNCTION ORDER" or, the Nth of M, "FUNCTION ORDER N/M"
  *	-p  weakens each place in turn, and says whether that was noticed; -f: those in this file
+ *	-a  with -w and -p: what is seq_cst becomes acq_rel, and all else stays
  *	-v  prints the last accesses of a run that failed
  *
  * Prints TAP, a line for each scenario.
@@ -26,7 +27,7 @@ static const struct scenario *const all[] = {cases_queue,   cases_ring,   cases_
 static struct {
 	bool large, verbose, each;
 	const char *kind, *name, *weak, *file;
-	u64 runs;
+	u64 runs, drawn;
 } option;
 
 /* What walks are tried, the small one first: it finds most. */
@@ -34,11 +35,6 @@ static const struct bounds quick[] = {{2, 1, 0}, {1, 1, 1}, {0}};
 static const struct bounds large[] = {{1, 1, 0}, {2, 2, 0}, {2, 1, 1}, {3, 1, 0}, {0}};
 static const struct bounds random_bounds = {8, 6, 1};
 static const struct bounds serial_bounds = {0, 0, 1};
-
-static u64 random_runs(void)
-{
-	return option.large ? 20000 : 1000;
-}
 
 struct tally {
 	u64 walked, cut, random;
@@ -123,7 +119,7 @@ static bool explore(const struct scenario *s, struct tally *t)
 	for (; b->preempt || b->stale; b++)
 		if (!walk(s, b, t))
 			return false;
-	return wander(s, random_runs(), t);
+	return wander(s, option.drawn, t);
 }
 
 static bool run_case(const struct scenario *s, struct tally *t)
@@ -183,27 +179,34 @@ static bool survives(const struct scenario **ret_by)
 	return true;
 }
 
-/* Runs all that is wanted once, to see where orders are given. */
-static void find_places(void)
+/* Runs some of what is wanted, to see where orders are given. */
+static void find_places(u64 runs)
 {
+	u64 all_runs = option.runs, all_drawn = option.drawn;
 	const struct scenario *by;
 
+	option.runs = runs < all_runs ? runs : all_runs;
+	option.drawn = runs < all_drawn ? runs : all_drawn;
 	memory_place = places_note;
 	survives(&by);
 	memory_place = NULL;
+	option.runs = all_runs;
+	option.drawn = all_drawn;
 }
 
 static int weaken_each(void)
 {
 	unsigned caught = 0, n = 0;
 
-	find_places();
+	find_places(UINT64_MAX);
 	for (unsigned i = 0; i < places_count(); i++) {
 		const struct scenario *by = NULL;
 
 		memset(memory_weak, 0, sizeof(memory_weak));
 		if (!places_like(i, memory_weak, WEAK_MAX) ||
-		    (option.file && !strstr(places_name(i), option.file)))
+		    (option.file && !strstr(places_name(i), option.file)) ||
+		    (memory_weak_order != __ATOMIC_RELAXED &&
+		     strcmp(places_order(i), "seq_cst") != 0))
 			continue;
 		n++;
 		if (survives(&by)) {
@@ -221,7 +224,7 @@ static int weaken_each(void)
 
 static void weaken_line(void)
 {
-	find_places();
+	find_places(300);
 	if (!places_find(option.weak, memory_weak, WEAK_MAX)) {
 		fprintf(stderr, "explore: no such place, or not so many: %s\n", option.weak);
 		exit(2);
@@ -232,12 +235,14 @@ static void options(int argc, char **argv)
 {
 	int c;
 
-	option.runs = 10000;
-	while ((c = getopt(argc, argv, "lpvk:c:n:w:f:")) != -1) {
+	option.runs = 5000;
+	option.drawn = 1000;
+	while ((c = getopt(argc, argv, "lpvak:c:n:r:w:f:")) != -1) {
 		switch (c) {
 		case 'l':
 			option.large = true;
-			option.runs = 2000000;
+			option.runs = 100000;
+			option.drawn = 200000;
 			break;
 		case 'p':
 			option.each = true;
@@ -251,11 +256,17 @@ static void options(int argc, char **argv)
 		case 'c':
 			option.name = optarg;
 			break;
+		case 'a':
+			memory_weak_order = __ATOMIC_ACQ_REL;
+			break;
 		case 'f':
 			option.file = optarg;
 			break;
 		case 'n':
 			option.runs = strtoull(optarg, NULL, 10);
+			break;
+		case 'r':
+			option.drawn = strtoull(optarg, NULL, 10);
 			break;
 		case 'w':
 			option.weak = optarg;

@@ -17,6 +17,7 @@
 #define CANDIDATES 8u
 
 void *memory_weak[WEAK_MAX];
+int memory_weak_order = __ATOMIC_RELAXED;
 void (*memory_place)(void *pc, int order);
 
 /* ---- stores and loads ----------------------------------------------------------------------- */
@@ -121,7 +122,7 @@ static int order_at(void *pc, int order)
 		memory_place(pc, order);
 	for (unsigned i = 0; i < WEAK_MAX && memory_weak[i]; i++)
 		if (memory_weak[i] == pc)
-			return __ATOMIC_RELAXED;
+			return memory_weak_order;
 	return order;
 }
 
@@ -248,9 +249,8 @@ bool memory_cas(void *p, unsigned size, u64 *expected, u64 val, int order, int f
 		*expected = old == *expected ? *expected : old;
 		return old == *expected;
 	}
-	i = (unsigned)order;
 	order = order_at(pc, order);
-	if (order != (int)i)
+	if (order == __ATOMIC_RELAXED)
 		failure = __ATOMIC_RELAXED;
 	t = sched_self();
 	sched_point(LOOK_STORE, s.word->hot);
@@ -292,7 +292,8 @@ void memory_fence(int order, void *pc)
 	if (!sched_active())
 		return;
 	t = sched_self();
-	if (order_at(pc, order) != order)
+	order = order_at(pc, order);
+	if (order == __ATOMIC_RELAXED)
 		return;
 	trace_add(t, "fence", 0, 0, 0, order, pc);
 	fence(t, order);

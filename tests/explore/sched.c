@@ -50,6 +50,8 @@ static u64 ordinal;
 static u32 timeouts, points;
 static u16 finished; /* serial: operations */
 static u64 rng;
+static u32
+	calm; /* random: decisions between two that are drawn; some runs change often, some seldom */
 
 static struct {
 	u16 pick, n;
@@ -66,13 +68,13 @@ static u32 draw(u32 n)
 	return (u32)((rng >> 16) % n);
 }
 
-/* bias: in random runs, how often in 16 the first is taken without a draw. */
-static unsigned choose(unsigned n, unsigned bias)
+/* In random runs the first is taken unless a draw says otherwise, which it does once in so often. */
+static unsigned choose(unsigned n, u32 once_in)
 {
 	if (n < 2)
 		return 0;
 	if (mode == MODE_RANDOM)
-		return draw(16) < bias ? 0 : draw(n);
+		return once_in > 1 && draw(once_in) ? 0 : draw(n);
 	if (trail_at == trail_len) {
 		if (trail_len == TRAIL) {
 			sched_fail("more than %u decisions", TRAIL);
@@ -207,7 +209,7 @@ static void give_way(void)
 		switch_to(OBSERVER);
 		return;
 	}
-	pick = list[choose(mode == MODE_SERIAL || left.preempt ? timed(list, n) : n, 0)];
+	pick = list[choose(mode == MODE_SERIAL || left.preempt ? timed(list, n) : n, 1)];
 	if (co[pick].fate == FATE_ASLEEP && mode != MODE_SERIAL)
 		left.preempt--;
 	rouse(pick);
@@ -250,7 +252,7 @@ void sched_point(enum look look, bool shared)
 		return;
 	if (left.preempt && (shared || look == LOOK_SYSTEM))
 		others = timed(list, ready(current, list));
-	pick = choose(1 + may_die + others, 12);
+	pick = choose(1 + may_die + others, calm);
 	if (pick == 0)
 		return;
 	n = pick - 1;
@@ -270,7 +272,7 @@ unsigned sched_pick_value(unsigned n)
 
 	if (!left.stale || mode == MODE_SERIAL)
 		return 0;
-	pick = choose(n, 8);
+	pick = choose(n, 2);
 	if (pick) {
 		left.stale--;
 		sched_stats.stale++;
@@ -346,7 +348,7 @@ int sched_wake(u64 off, int n)
 				list[k++] = t;
 		if (k == 0)
 			break;
-		pick = sched_active() && n < (int)k ? choose(k, 0) : 0;
+		pick = sched_active() && n < (int)k ? choose(k, 1) : 0;
 		co[list[pick]].woken = sleeps_on(list[pick], off);
 		co[list[pick]].fate = FATE_READY;
 	}
@@ -369,7 +371,7 @@ static enum variant boundary(unsigned t, const struct step *step)
 		return WHOLE;
 	if (!co[t].chosen) {
 		n = timed(who, ready(ACTORS, who));
-		n = who[choose(n, 0)];
+		n = who[choose(n, 1)];
 		co[n].chosen = true;
 		rouse(n);
 		switch_to(n);
@@ -383,7 +385,7 @@ static enum variant boundary(unsigned t, const struct step *step)
 		list[n++] = REFUSED;
 	for (u32 way = 0; left.death && step && way < step->ways && way < WAYS; way++)
 		list[n++] = TORN + way;
-	return list[choose(n, 0)];
+	return list[choose(n, 1)];
 }
 
 void sched_between(void (*torn)(struct actor *a, u64 arg, u32 way), u64 arg)
@@ -402,7 +404,7 @@ void sched_between(void (*torn)(struct actor *a, u64 arg, u32 way), u64 arg)
 
 unsigned sched_either(unsigned n)
 {
-	return mode == MODE_SERIAL ? choose(n, 0) : 0;
+	return mode == MODE_SERIAL ? choose(n, 1) : 0;
 }
 
 static i64 run_step(struct actor *a, const struct step *step)
@@ -503,11 +505,12 @@ bool sched_run(const struct scenario *s, enum mode m, const struct bounds *b, u6
 	ordinal = timeouts = points = finished = 0;
 	trail_at = 0;
 	rng = seed * 2 + 1;
+	calm = 4u << seed % 6;
 	trace_begin();
 	memory_begin();
 	for (unsigned t = 0; t < ACTORS; t++)
 		prepare(t);
-	switch_to(list[choose(ready(ACTORS, list), 0)]);
+	switch_to(list[choose(ready(ACTORS, list), 1)]);
 	if (!failed)
 		shake();
 	for (unsigned t = 0; t < ACTORS; t++) {
