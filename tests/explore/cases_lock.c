@@ -85,6 +85,13 @@ static void warm(struct actor *a)
 	unlock(a, 0);
 }
 
+/* The place of actor 0 has, and readers may be in; that of actor 1 has not. */
+static void one_warm(struct actor *a)
+{
+	if (a->number == 0)
+		warm(a);
+}
+
 /* Actor 0 reads, all the time. */
 static void one_reads(struct actor *a)
 {
@@ -356,6 +363,8 @@ const struct scenario cases_lock[] = {
 	 .program = {{READ}, {WRITE(1)}}},
 	{RWLOCK, .name = "read|write,new", .create = create_rwlock,
 	 .program = {{READ}, {WRITE(1)}}},
+	{RWLOCK, .name = "write|read,new_place", .create = create_rwlock, .fill = one_warm,
+	 .program = {{WRITE(1)}, {READ}}},
 	{RWLOCK, .name = "write|write", .create = create_rwlock, .fill = warm,
 	 .program = {{WRITE(1)}, {WRITE(2)}}},
 	{RWLOCK, .name = "read|read,one place", .create = create_rwlock_1, .fill = warm,

@@ -241,8 +241,8 @@ static void options(int argc, char **argv)
 		switch (c) {
 		case 'l':
 			option.large = true;
-			option.runs = 100000;
-			option.drawn = 200000;
+			option.runs = 30000;
+			option.drawn = 60000;
 			break;
 		case 'p':
 			option.each = true;
