@@ -132,6 +132,57 @@ static void removal_wakes_who_waits(void **state)
 	munmap(answer, sizeof(*answer));
 }
 
+static void who_polls_is_told_of_a_removal(void **state)
+{
+	static const char *const types[] = {"u64", "bytes"};
+
+	(void)state;
+	for (u32 t = 0; t < 2; t++) {
+		struct ipk_ring *ring = make_plain(types[t], 0);
+		u64 val;
+		int polls = 0, r;
+
+		for (int i = 0; i < 2; i++) {
+			assert_int_equal(push_u64(ring, 1), 0);
+			assert_int_equal(ipk_ring_pop(ring, &val, 8, NULL, IPK_NOWAIT), 0);
+			for (int n = 0; n < 100; n++)
+				assert_int_equal(ipk_ring_pop(ring, &val, 8, NULL, IPK_NOWAIT),
+						 -EAGAIN);
+		}
+		assert_int_equal(ipk_object_remove(ring_handle(ring)->obj.seg, "r", NULL), 0);
+		do
+			r = ipk_ring_pop(ring, &val, 8, NULL, IPK_NOWAIT);
+		while (r == -EAGAIN && ++polls < 100);
+		assert_int_equal(r, -ESTALE);
+		ipk_ring_close(ring);
+		assert_int_equal(ipk_segment_remove(SEG, NULL), 0);
+	}
+}
+
+static void who_was_woken_and_got_something_waits_no_more(void **state)
+{
+	struct ipk_ring *ring = make_plain("u64", 0);
+	u32 *answer = shared(sizeof(*answer));
+	u32 *items = &ring_handle(ring)->b->items;
+
+	(void)state;
+	for (int i = 0; i < 10; i++) {
+		pid_t pid;
+
+		ipk_st(answer, 1u, release);
+		pid = spawn(waits_for_a_message, answer);
+		await(waiters() > 0 && ipk_ld(items, acquire) & IPK_EV_W);
+		usleep(20000); /* now it sleeps, and has slept once already */
+		assert_int_equal(push_u64(ring, 1), 0);
+		assert_ended_well(join_child(pid));
+		assert_int_equal(*answer, 0);
+		/* The next push need not wake anybody. */
+		assert_false(ipk_ld(items, acquire) & IPK_EV_W);
+	}
+	drop_ring(ring);
+	munmap(answer, sizeof(*answer));
+}
+
 /* ---- the end --------------------------------------------------------------------------------- */
 
 static void a_shut_ring_gives_what_it_has_and_then_the_end(void **state)
@@ -281,6 +332,8 @@ int main(void)
 		T(who_waits_is_woken),
 		T(a_full_ring_makes_its_producer_wait),
 		T(removal_wakes_who_waits),
+		T(who_polls_is_told_of_a_removal),
+		T(who_was_woken_and_got_something_waits_no_more),
 		T(a_shut_ring_gives_what_it_has_and_then_the_end),
 		T(what_is_pushed_behind_the_end_does_not_count),
 		T(shutting_wakes_who_waits),
