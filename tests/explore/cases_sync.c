@@ -160,6 +160,11 @@ static i64 take_permit(struct actor *a, u64 n)
 	return ipk_semaphore_take(a->handle, n, IPK_FOREVER);
 }
 
+static i64 take_soon(struct actor *a, u64 n)
+{
+	return ipk_semaphore_take(a->handle, n, sched_now() + 5000000);
+}
+
 static i64 release(struct actor *a, u64 n)
 {
 	return a->last == 0 ? ipk_semaphore_release(a->handle, n) : 0;
@@ -310,6 +315,8 @@ const struct scenario cases_sync[] = {
 	 .program = {{{"take", take_permit, 1}}, {{"post", give, 1}}}},
 	{SEMAPHORE, .name = "take 2|post|post", .create = create_semaphore_none, .slow = true,
 	 .program = {{{"take", take_permit, 2}}, {{"post", give, 1}}, {{"post", give, 1}}}},
+	{SEMAPHORE, .name = "post|take,timed|take", .create = create_semaphore_none, .slow = true,
+	 .program = {{{"post", give, 1}}, {{"take", take_soon, 1}}, {{"take", take_permit, 1}}}},
 	{ONCE, .name = "once|once", .program = {{DO_ONCE(7)}, {DO_ONCE(8)}}},
 	{FUTURE, .name = "set|await",
 	 .program = {{{"write", write_data, 7}, {"set", set, 5}},
