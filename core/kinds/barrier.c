@@ -62,13 +62,21 @@ int ipk_barrier_create(struct ipk_segment *seg, const char *name, uint64_t parti
 
 /* ---- opening ------------------------------------------------------------------------------------- */
 
-static u64 count_arrived(const struct ipk_bar_shape *s, u64 g)
+/* Places that somebody has arrived in, and beside them those that are LEFT. */
+static u64 count_arrived(const struct ipk_bar_shape *s, u64 g, u64 *ret_left)
 {
-	u64 n = 0;
+	u64 n = 0, left = 0;
 
-	for (u32 i = 0; i < s->parties; i++)
+	for (u32 i = 0; i < s->parties; i++) {
 		/* Acquire: what the parties did before they arrived. seq_cst: pairs with arrivals. */
-		n += ipk_place_arrived(ipk_ld(&s->place[i], seq_cst), g);
+		u64 v = ipk_ld(&s->place[i], seq_cst);
+
+		if (v & IPK_PLACE_LEFT)
+			left++;
+		else
+			n += ipk_place_arrived(v, g);
+	}
+	*ret_left = left;
 	return n;
 }
 
@@ -83,7 +91,9 @@ static u64 next_gen(u64 gen, u64 by_reset)
 /* Opens the barrier if all have arrived in the generation of gen, a moment ago. True: we did. */
 static bool try_open(const struct ipk_bar_shape *s, u64 gen)
 {
-	if (gen & IPK_BAR_BROKEN || count_arrived(s, ipk_bar_gen(gen)) < s->parties)
+	u64 left, n = count_arrived(s, ipk_bar_gen(gen), &left);
+
+	if (gen & IPK_BAR_BROKEN || n == 0 || n + left < s->parties)
 		return false;
 	/* seq_cst: pairs with the fence in ipk_event_arm(); release for who goes on. */
 	if (!ipk_cas(&s->body->gen, &gen, next_gen(gen, 0), seq_cst))
@@ -318,57 +328,6 @@ void ipk_barrier_close(struct ipk_barrier *barrier)
 	ipk_obj_close(&barrier->obj);
 }
 
-/* Arrivals of this generation that somebody made, and places that the dead left made free. */
-static u64 arrived_or_free(const struct ipk_bar_shape *s, u64 g)
-{
-	u64 n = 0;
-
-	for (u32 i = 0; i < s->parties; i++) {
-		u64 v = ipk_ld(&s->place[i], acquire);
-
-		if (v & IPK_PLACE_LEFT)
-			ipk_cas(&s->place[i], &v, ipk_place_next(v, g - 1, 0), acq_rel);
-		else
-			n += ipk_place_arrived(v, g);
-	}
-	return n;
-}
-
-int ipk_barrier_reset(struct ipk_barrier *barrier)
-{
-	struct ipk_bar_shape *s = &barrier->s;
-	u64 gen;
-	int r;
-
-	if (!ipk_use(&barrier->obj, &r))
-		return r;
-	gen = ipk_ld(&s->body->gen, acquire);
-	do {
-		if (arrived_or_free(s, ipk_bar_gen(gen)) > 0 && !(gen & IPK_BAR_BROKEN))
-			return -EBUSY;
-	} while (gen & IPK_BAR_BROKEN && !ipk_cas(&s->body->gen, &gen, next_gen(gen, 1), seq_cst));
-	ipk_event_notify_fenced(&s->body->ev, INT32_MAX);
-	return 0;
-}
-
-uint64_t ipk_barrier_generation(struct ipk_barrier *barrier, uint64_t *ret_arrived)
-{
-	u64 g = ipk_bar_gen(ipk_ld(&barrier->s.body->gen, acquire));
-
-	if (ret_arrived)
-		*ret_arrived = count_arrived(&barrier->s, g);
-	return g;
-}
-
-/* ---- what the segment asks ------------------------------------------------------------------------- */
-
-bool ipk_barrier_attachable(struct ipk_obj *obj)
-{
-	struct ipk_bar_shape s;
-
-	return bind_body(obj, &s) == 0;
-}
-
 /*
  * What the death of place i's party means. Killed between its two steps: the place still names the
  * dead, and all is done again.
@@ -393,6 +352,59 @@ static void bury(struct ipk_segment *seg, const struct ipk_bar_shape *s, u32 i)
 	} while (!(gen & IPK_BAR_BROKEN) && !IPK_BUG(barrier_forgets_the_dead) &&
 		 !ipk_cas(&s->body->gen, &gen, gen | IPK_BAR_BROKEN, seq_cst));
 	ipk_cas(&s->place[i], &v, ipk_place_next(v, ipk_bar_gen(gen) - 1, 0), seq_cst);
+}
+
+static void free_left(const struct ipk_bar_shape *s, u64 g)
+{
+	for (u32 i = 0; i < s->parties; i++) {
+		u64 v = ipk_ld(&s->place[i], acquire);
+
+		if (v & IPK_PLACE_LEFT)
+			ipk_cas(&s->place[i], &v, ipk_place_next(v, g - 1, 0), acq_rel);
+	}
+}
+
+int ipk_barrier_reset(struct ipk_barrier *barrier)
+{
+	struct ipk_bar_shape *s = &barrier->s;
+	u64 gen, left;
+	int r;
+
+	if (!ipk_use(&barrier->obj, &r))
+		return r;
+	gen = ipk_ld(&s->body->gen, acquire);
+	do {
+		if (!(gen & IPK_BAR_BROKEN)) {
+			if (count_arrived(s, ipk_bar_gen(gen), &left) > 0)
+				return -EBUSY;
+			free_left(s, ipk_bar_gen(gen));
+			break;
+		}
+		/* Whose death this mends must not be found in a place and break it again. */
+		for (u32 i = 0; i < s->parties; i++)
+			bury(barrier->obj.seg, s, i);
+	} while (!ipk_cas(&s->body->gen, &gen, next_gen(gen, 1), seq_cst));
+	ipk_event_notify_fenced(&s->body->ev, INT32_MAX);
+	return 0;
+}
+
+uint64_t ipk_barrier_generation(struct ipk_barrier *barrier, uint64_t *ret_arrived)
+{
+	u64 g = ipk_bar_gen(ipk_ld(&barrier->s.body->gen, acquire)), n, left;
+
+	n = count_arrived(&barrier->s, g, &left);
+	if (ret_arrived)
+		*ret_arrived = n + left;
+	return g;
+}
+
+/* ---- what the segment asks ------------------------------------------------------------------------- */
+
+bool ipk_barrier_attachable(struct ipk_obj *obj)
+{
+	struct ipk_bar_shape s;
+
+	return bind_body(obj, &s) == 0;
 }
 
 int ipk_barrier_recover(struct ipk_obj *obj)

@@ -14,10 +14,12 @@
  * in nobody's name; else a party's slot + 1. seq counts changes: no value ever returns.
  *
  *	arrive    place {old mark} --> {mark of g, me}
- *	open      all places have arrived: gen {g,w} --> {g+1,0}         by anybody who sees it
+ *	open      all places have arrived, and not all are LEFT:
+ *	          gen {g,w} --> {g+1,0}                                  by anybody who sees it
  *	withdraw  place {mark of g, me} --> {older mark, me}, then gen {g,w} --> {g,w+1}
  *	death     break: gen |= BROKEN, then the place is freed          leave: place --> LEFT
- *	reset     gen {g,BROKEN} --> {g+1}, noted in history
+ *	reset     the dead buried, then gen {g,BROKEN} --> {g+1}, noted in history
+ *	          not BROKEN and none arrived: place LEFT --> free
  *
  * Arriving and the counting that follows are sequentially consistent: of two who arrive last at
  * least one sees the other, and opens. Opening needs no lock because arrivals do not go away unseen:

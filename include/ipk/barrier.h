@@ -61,7 +61,10 @@ int ipk_barrier_leave(struct ipk_barrier *barrier);
  * arrived, and it is not broken. */
 int ipk_barrier_reset(struct ipk_barrier *barrier);
 
-/* Generations ended so far, and, if not NULL, parties that have arrived in this one. */
+/*
+ * Generations ended so far, and, if not NULL, how many places have arrived in this one: those that
+ * the dead have left count.
+ */
 uint64_t ipk_barrier_generation(struct ipk_barrier *barrier, uint64_t *ret_arrived);
 
 /*

@@ -287,6 +287,57 @@ static void a_place_that_the_dead_left_is_not_taken_for_a_free_one(void **state)
 	munmap(dead, sizeof(*dead));
 }
 
+static void a_barrier_that_all_have_left_does_not_open(void **state)
+{
+	struct stage *dead[2] = {shared(sizeof(struct stage)), shared(sizeof(struct stage))};
+	struct ipk_barrier *b = make(3, true);
+	pid_t victim[2];
+
+	(void)state;
+	for (u32 i = 0; i < 2; i++) {
+		victim[i] = spawn(wait_once, dead[i]);
+		await(arrived(b) == i + 1);
+	}
+	assert_int_equal(ipk_barrier_leave(b), -ENOENT);
+	for (u32 i = 0; i < 2; i++)
+		kill_child(victim[i]);
+	await(ipk_segment_sweep(seg) >= 0 && info_of("s").dead == 0);
+	assert_int_equal(arrived(b), 2);
+	/* All three: by one more that waits and is killed. */
+	victim[0] = spawn(wait_once, dead[0]);
+	await(ipk_barrier_generation(b, NULL) == 1);
+	assert_ended_well(join_child(victim[0]));
+	await(ipk_segment_sweep(seg) >= 0 && info_of("s").dead == 0);
+	for (int i = 0; i < 3; i++)
+		ipk_barrier_recover(&b->obj);
+	assert_int_equal(ipk_barrier_generation(b, NULL), 1);
+	assert_int_equal(ipk_barrier_wait(b, IPK_NOWAIT), 0);
+	assert_int_equal(ipk_barrier_generation(b, NULL), 2);
+	ipk_barrier_close(b);
+	for (u32 i = 0; i < 2; i++)
+		munmap(dead[i], sizeof(struct stage));
+}
+
+static void a_reset_that_is_refused_changes_nothing(void **state)
+{
+	struct stage *dead = shared(sizeof(*dead));
+	struct ipk_barrier *b = make(3, true);
+	pid_t victim = spawn(wait_once, dead);
+
+	(void)state;
+	await(arrived(b) == 1);
+	kill_child(victim);
+	await(ipk_segment_sweep(seg) >= 0 && info_of("s").dead == 0);
+	assert_int_equal(ipk_barrier_arrive(b), 0);
+	assert_int_equal(arrived(b), 2);
+	assert_int_equal(ipk_barrier_reset(b), -EBUSY);
+	/* The dead one's place still is LEFT: the second of two opens it. */
+	assert_int_equal(ipk_barrier_arrive(b), 0);
+	assert_int_equal(ipk_barrier_generation(b, NULL), 1);
+	ipk_barrier_close(b);
+	munmap(dead, sizeof(*dead));
+}
+
 static void take_part(void *arg)
 {
 	struct stage *s = arg;
@@ -384,6 +435,8 @@ int main(void)
 		TEST(a_party_that_dies_breaks_it_for_all),
 		TEST(a_party_that_dies_leaves_it_if_it_was_made_so),
 		TEST(a_place_that_the_dead_left_is_not_taken_for_a_free_one),
+		TEST(a_barrier_that_all_have_left_does_not_open),
+		TEST(a_reset_that_is_refused_changes_nothing),
 		TEST(it_goes_on_through_100_kills_that_break_it),
 		TEST(it_goes_on_through_100_kills_that_leave_it),
 		TEST(the_verbs_arrive_and_watch),
