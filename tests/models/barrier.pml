@@ -23,7 +23,7 @@
  * run: -DNP=2 -DNU=2 -DK=2 -DNS=1 -DCRASH=1
  * run: -DNP=2 -DNU=2 -DK=2 -DNS=1 -DCRASH=1 -DLEAVE
  * run: -DNP=2 -DNU=2 -DK=1 -DNS=2 -DCRASH=1 -DREUSE -DALL
- *	2.0, 2.1, 13.3 million states; 900 MB, 45 seconds
+ *	2.0, 2.1, 13.1 million states; 900 MB, 45 seconds
  * breaks: -DBAD_SILENT -DNP=2 -DNU=2 -DK=2 -DNS=1
  * breaks: -DBAD_EARLY -DNP=2 -DNU=2 -DK=2 -DNS=1
  * breaks: -DBAD_FORGET -DNP=2 -DNU=2 -DK=1 -DNS=1 -DCRASH=1
