@@ -37,7 +37,8 @@ int ipk_queue_measure(const struct ipk_queue_body *body, u64 off, u64 len,
 		.slots = off + sizeof(want),
 		.bits = bits,
 		.size = want.size,
-		.small = want.size == 4 || want.size == 8 || want.size == 16 ? want.size : UINT32_MAX,
+		.small = want.size == 4 || want.size == 8 || want.size == 16 ? want.size
+									     : UINT32_MAX,
 	};
 	return 0;
 }
@@ -93,8 +94,8 @@ int ipk_queue_open(struct ipk_segment *seg, const char *name, const char *type,
 	struct ipk_type *own;
 	struct ipk_queue *q;
 	void *handle;
-	int r = ipk_obj_open(seg, name, ipk_kind_queue.id, IPK_QUEUE_VERSION, sizeof(*q->b), sizeof(*q),
-			     &handle, err);
+	int r = ipk_obj_open(seg, name, ipk_kind_queue.id, IPK_QUEUE_VERSION, sizeof(*q->b),
+			     sizeof(*q), &handle, err);
 
 	if (r < 0)
 		return r;
@@ -136,10 +137,11 @@ bool ipk_queue_is_shut(const struct ipk_queue *q)
 
 uint64_t ipk_queue_count(struct ipk_queue *q, uint64_t *ret_leased)
 {
+	struct qw_apart apart = {0};
 	u64 n = 0, held = 0;
 
 	for (u64 i = 0; i < q->g.cap; i++) {
-		u64 w = ipk_ld(&q_slot(q, i)->w, relaxed);
+		u64 w = qw_apart(&apart, ipk_ld(&q_slot(q, i)->w, relaxed));
 
 		if (w == 0)
 			break; /* never used, nor is any behind it */
@@ -154,44 +156,36 @@ uint64_t ipk_queue_count(struct ipk_queue *q, uint64_t *ret_leased)
 /* ---- push ------------------------------------------------------------------------------------- */
 
 struct push {
-	const void *data;
-	size_t len;
+	const struct iovec *values;
+	u32 n; /* that may go in at once; then how many did */
 	i64 deadline;
 };
 
-/* The value is in place: acknowledged. Release: it comes before its word; pairs with who takes it. */
-static inline void publish(struct ipk_queue_slot *s, u64 base)
-{
-	ipk_st(&s->w, base | QW_ST(IPK_QUEUE_FULL), release);
-}
-
-static int push_one(struct ipk_queue *q, struct ipk_self *me, const struct push *p)
-{
-	u64 base, code;
-	struct ipk_queue_slot *s;
-	int r;
-
-	r = ipk_queue_claim(q, me, &code);
-	if (r < 0)
-		return r;
-	s = q_slot(q, qc_index(&q->g, code));
-	base = qc_base(&q->g, code);
-	if (q->g.size) {
-		memcpy(s->fixed, p->data, p->len);
-	} else {
-		r = ipk_queue_store(q, me, s, p->data, p->len, p->deadline);
-		if (r < 0) {
-			ipk_queue_give_up(q, s, base);
-			return r;
-		}
-	}
-	publish(s, base);
-	return 0;
-}
-
 static int push_attempt(struct ipk_queue *q, struct ipk_self *me, void *arg)
 {
-	return push_one(q, me, arg);
+	struct push *p = arg;
+	struct ipk_queue_slot *s;
+	u64 base, code;
+	u32 n = p->n;
+	int r = ipk_queue_claim(q, me, &code, &n);
+
+	if (r < 0)
+		return r;
+	p->n = n;
+	if (q->g.size) {
+		ipk_queue_put_run(q, code, p->values, n);
+		return 0;
+	}
+	s = q_slot(q, qc_index(&q->g, code));
+	base = qc_base(&q->g, code);
+	r = ipk_queue_store(q, me, s, p->values->iov_base, p->values->iov_len, p->deadline);
+	if (r < 0) {
+		ipk_queue_give_up(q, s, base);
+		return r;
+	}
+	/* Acknowledged. Release: the value comes before its word; pairs with who takes it. */
+	ipk_st(&s->w, base | QW_ST(IPK_QUEUE_FULL), release);
+	return 0;
 }
 
 /*
@@ -205,15 +199,26 @@ static inline void push_tell(struct ipk_queue *q, int n)
 	queue_tell_room(q);
 }
 
-/* One value, waiting for room if that is asked. */
+/* How many of the n values can go in at once; 0: the first never can. */
+static u32 run_of(const struct ipk_queue *q, const struct iovec *values, unsigned n)
+{
+	u32 k = 0;
+
+	if (!q->g.size)
+		return values->iov_len <= q->obj.seg->max;
+	while (k < n && k < QUEUE_BURST_MAX && values[k].iov_len == q->g.size)
+		k++;
+	return k;
+}
+
+/* At least one value, waiting for room if that is asked. */
 static int push_wait(struct ipk_queue *q, struct ipk_self *me, struct push *p)
 {
 	int r;
 
-	/* Could a value of this length ever be pushed? */
-	if (q->g.size ? p->len != q->g.size : p->len > q->obj.seg->max)
+	if (!p->n)
 		return -EMSGSIZE;
-	r = push_one(q, me, p);
+	r = push_attempt(q, me, p);
 	if (!queue_again(r))
 		return r;
 	if (p->deadline == IPK_NOWAIT)
@@ -221,25 +226,31 @@ static int push_wait(struct ipk_queue *q, struct ipk_self *me, struct push *p)
 	return ipk_queue_wait(q, me, &q->b->space, p->deadline, push_attempt, p);
 }
 
-int ipk_queue_push_many(struct ipk_queue *q, const struct iovec *values, unsigned n, int64_t deadline)
+int ipk_queue_push_many(struct ipk_queue *q, const struct iovec *values, unsigned n,
+			int64_t deadline)
 {
 	int r = 0;
 	struct ipk_self *me = ipk_use(&q->obj, &r);
-	unsigned i;
+	unsigned i = 0;
 
 	if (!me)
 		return r;
+	if (n > INT32_MAX)
+		n = INT32_MAX;
 	ipk_fast_note(&q->obj, me);
-	for (i = 0; i < n && i < INT32_MAX; i++) {
-		const struct iovec *v = &values[i];
-		struct push p;
+	while (i < n) {
+		struct push p = {.values = &values[i], .deadline = i ? IPK_NOWAIT : deadline};
 
-		if (v->iov_len == q->g.small && ipk_queue_put(q_fast(q), v->iov_base, v->iov_len))
-			continue;
-		p = (struct push){v->iov_base, v->iov_len, i ? IPK_NOWAIT : deadline};
+		if (n - i == 1 && p.values->iov_len == q->g.small &&
+		    ipk_queue_put(q_fast(q), p.values->iov_base, q->g.small)) {
+			i++;
+			break;
+		}
+		p.n = run_of(q, p.values, n - i);
 		r = push_wait(q, me, &p);
 		if (r < 0)
 			break;
+		i += p.n;
 	}
 	if (i)
 		push_tell(q, (int)i);

@@ -12,7 +12,7 @@
  *	      512  space                          event word: room to push, or shut
  *	      640  slot 0, slot 1, ...            cap times stride bytes
  *
- *	slot  0    w                              {lap:42, st:2, rdc:6, own:14}
+ *	slot  0    w                              {lap:41, burst:1, st:2, rdc:6, own:14}
  *	      8    the element, or                fixed size
  *	      8    buf len bytes[40]              variable size, see slot_value.h; stride 64
  *
@@ -25,6 +25,7 @@
  *	FULL    {lap,FULL,rdc,0}      an item waits; taken rdc times before
  *	LEASED  {lap,FULL,rdc,own}    own has it and will acknowledge it or give it back
  *	TAKEN   {lap,TAKEN,rdc,own}   own is copying it and will acknowledge it
+ *	BURST   {lap,1,st,n-1,own}    own has claimed n positions at once, see BURSTS
  *
  *	transition                by            how, and what for
  *	FREE -> WR                producer      CAS: the claim of the position
@@ -41,10 +42,11 @@
  *
  * So every claim names its owner in the same compare-exchange, and w never returns to a value it had:
  * within a lap each of FREE, WR, FULL, TAKEN is passed once, but for giving back, which changes rdc.
+ * (A burst's words lie between those, each once.)
  * rdc goes 0..63 and then 32..63 again and again: a consumer would have to stop between its load and its
  * compare-exchange while the same item is taken 32 times to be fooled, and by the same owner id.
- * Laps wrap after 2^42; they are compared by the sign of their difference, so it takes a process that
- * stops for 2^41 laps in the middle of an operation (with cap 1 and 20 M items/s: a day).
+ * Laps wrap after 2^41; they are compared by the sign of their difference, so it takes a process that
+ * stops for 2^40 laps in the middle of an operation (with cap 1 and 20 M items/s: half a day).
  *
  * tail and head are plain hints, stored by who claimed or took; a stopped process may store an old one
  * at any time. They are never ahead of the truth. After the last slot they may name one more, which
@@ -59,7 +61,7 @@
  *	    holds an item never taken. So an item not yet taken lies at or after every head hint.
  *
  * A word {lap,FREE} tells a producer that T > (lap-1) * cap + i, any other word that T > lap * cap + i:
- * it goes on from there. A consumer may skip less: FREE's last position may be void without those
+ * it goes on from there, or from behind all n of a burst. A consumer may skip less: FREE's last position may be void without those
  * before it having been taken (its producer died), so by (2) all up to (lap-2) * cap + i are passed;
  * other words: all up to (lap-1) * cap + i.
  *
@@ -82,6 +84,38 @@
  * any more; what a slow producer claimed before lies before the seal. The end is reported at the seal
  * only, and only when no slot is TAKEN or LEASED.
  *
+ * BURSTS. Elements of a fixed size can be claimed up to 64 at once, by one compare-exchange. The first
+ * position p, the HEAD of the burst, gets a word that stands for all n; the words of the others, its
+ * MEMBERS, stay as they are meanwhile. They lie side by side in the array: n <= cap - i, one lap.
+ *
+ *	WR burst       own is writing n items                members FREE, then FULL
+ *	TAKEN burst    own is copying n items                members FULL with rdc 0
+ *	FREE burst     acknowledged, or void: all are done   members FREE or FULL, then {lap+1,FREE}
+ *	FULL burst     own died as TAKEN: all come again     members FULL with rdc 0, then FULL with 1
+ *
+ *	FREE -> WR burst          producer      CAS of p; its members were FREE after p was loaded
+ *	WR burst -> FULL          owner         stores, release: the members from the last to the first, then p
+ *	FULL, rdc 0 -> TAKEN burst  consumer    CAS of p; its members were FULL, rdc 0, after p was loaded
+ *	TAKEN -> FREE burst       owner         store of p, release: all n are acknowledged
+ *	FREE burst -> {lap+1,FREE}  owner       stores: the members from the last to the first, then p, release
+ *	owner dead: anybody       WR -> FREE burst, TAKEN -> FULL burst: CAS of p, which decides; then each
+ *				  member from the last to the first, then p, to {lap+1,FREE} or FULL with rdc 1: CAS
+ *
+ * Between the look at the members and the compare-exchange of p nothing happens to them: while p is FREE
+ * nobody can be given p+1 by (1), nor seal it; while p is an item never taken nobody has passed it by (3),
+ * and what was never taken does not move up. And p's word never comes back.
+ *
+ * Nobody is ever in the middle of a burst: who meets p as a burst goes on at p+n, or waits at p. Who sees p
+ * when it is none any more has to see its members done as well, for p+1 is where he goes next: a FREE member behind a
+ * FULL p would be claimed again, a FULL one behind a freed p taken again. Hence p last. The same for a producer
+ * who comes upon a member from an older position: behind one that is given out lie only such, hence
+ * from the last to the first. Who comes upon one that still looks FREE goes back and walks (gallop).
+ * Hints lie between claims, so never within one.
+ *
+ * The first compare-exchange of mending fails when the owner has got further before he died. From then on the
+ * outcome is fixed, and any number of menders, also late ones, do the same: a member that is FREE or FULL
+ * with rdc 0 in this lap belongs to that burst, and once it is neither it never is again.
+ *
  * BUFFERS. buf is changed by transactions alone, of the WR owner. If that dies after the commit, the
  * word may still be on its way from the journal when the slot has its next owner: so who is about to use
  * buf makes sure that the journal is empty, or was emptied since.
@@ -98,6 +132,9 @@
  *	FULL -> TAKEN      mended to FULL, rdc + 1; the head hint is one short
  *	the copy           the same: delivered again
  *	TAKEN -> FREE      nothing; space not told of, as above
+ *	WR burst           as WR, all n: no member of it was ever seen by a consumer, who waits at p
+ *	TAKEN burst        as TAKEN, all n
+ *	FREE burst         mended to {lap+1,FREE}, all n
  *	giving back        rd not set: by the sweep
  *	moving up          fewer positions void; nothing to mend
  *	shut = 1           nobody woken: as above
@@ -112,7 +149,7 @@
 #include "segment/segment.h"
 
 /* struct ipk_queue_body: ipk/queue_fast.h */
-#define IPK_QUEUE_VERSION 1u /* of this layout */
+#define IPK_QUEUE_VERSION 2u /* of this layout */
 
 struct ipk_queue_slot {
 	u64 w;
@@ -143,7 +180,9 @@ _Static_assert(IPK_SLOTS_MAX <= IPK_QUEUE_OWN, "");
 #define QW_ST(st) IPK_QUEUE_ST(st)
 #define QW_LAP_SHIFT IPK_QUEUE_LAP_SHIFT
 #define QW_LAP (UINT64_C(1) << QW_LAP_SHIFT) /* one lap */
-#define QW_SEAL QW_OWN /* in FREE */
+#define QW_SEAL QW_OWN                       /* in FREE */
+#define QW_BURST IPK_QUEUE_BURST
+#define QUEUE_BURST_MAX 64u
 
 static inline enum ipk_queue_state qw_st(u64 w)
 {
@@ -160,13 +199,37 @@ static inline u32 qw_own(u64 w)
 	return (u32)(w & QW_OWN);
 }
 
+/* FREE or SEAL: the position has not been given out. */
+static inline bool qw_free(u64 w)
+{
+	return !(w & (QW_BURST | QW_ST(3)));
+}
+
+/* All of a burst is done with, but not yet free. */
+static inline bool qw_freeing(u64 w)
+{
+	return (w & (QW_BURST | QW_ST(3))) == QW_BURST;
+}
+
+/* The positions that w stands for, from its own on. */
+static inline u32 qw_span(u64 w)
+{
+	return w & QW_BURST ? qw_rdc(w) + 1 : 1;
+}
+
+/* Makes of what w is marked with a claim of n positions. */
+static inline u64 qw_burst(u64 w, u32 n)
+{
+	return n > 1 ? w | QW_BURST | (u64)(n - 1) << QW_RDC_SHIFT : w;
+}
+
 /* {lap,FREE} of the same lap. */
 static inline u64 qw_lap(u64 w)
 {
 	return w & ~(QW_LAP - 1);
 }
 
-/* How many laps w is ahead of base, a {lap,FREE}; modulo 2^42, signed. */
+/* How many laps w is ahead of base, a {lap,FREE}; modulo 2^41, signed. */
 static inline i64 qw_ahead(u64 w, u64 base)
 {
 	return (i64)(w - base) >> QW_LAP_SHIFT;
@@ -181,12 +244,24 @@ static inline bool qw_held(u64 w)
 /* FULL, and was taken before */
 static inline bool qw_back(u64 w)
 {
-	return qw_st(w) == IPK_QUEUE_FULL && !qw_own(w) && qw_rdc(w);
+	return qw_st(w) == IPK_QUEUE_FULL && !(w & QW_BURST) && !qw_own(w) && qw_rdc(w);
 }
+
+/*
+ * The words of slots one after the other with the bursts taken apart: each as it would be if its position
+ * had been claimed by itself, and what a mender has decided as if it were done.
+ */
+struct qw_apart {
+	u64 head;
+	u32 left; /* members that are still to come */
+};
+u64 qw_apart(struct qw_apart *a, u64 w);
 
 /* One of the words of the table above; and rd as it is after an item was given back. */
 bool qw_legal(u64 w);
 u64 qw_given_back(u64 w);
+/* Can w be a member of the burst that head stands for? See BURSTS. */
+bool qw_member(u64 head, u64 w);
 
 static inline u64 qrd_pend(u64 rd)
 {
@@ -205,7 +280,7 @@ struct ipk_queue_geometry {
 	u64 mask; /* of a code's index */
 	u64 stride;
 	u64 slots; /* offset in the segment */
-	u32 bits; /* of a code's index */
+	u32 bits;  /* of a code's index */
 	u32 size;
 	u32 small; /* size, where the fast paths copy it by a move or two; else UINT32_MAX */
 };
@@ -248,6 +323,14 @@ static inline u64 qc_add(const struct ipk_queue_geometry *g, u64 code, u64 n)
 
 	code &= ~g->mask;
 	return index < g->cap ? code | index : (code | (index - g->cap)) + g->mask + 1;
+}
+
+/* Behind the positions that w, the word of code's slot, stands for. */
+static inline u64 qc_after(const struct ipk_queue_geometry *g, u64 code, u64 w)
+{
+	u64 n = qw_span(w), most = g->cap - qc_index(g, code);
+
+	return ipk_likely(n == 1) ? qc_next(g, code) : qc_add(g, code, n < most ? n : most);
 }
 
 static inline u64 qc_pos(const struct ipk_queue_geometry *g, u64 code)
@@ -321,8 +404,11 @@ static inline u64 ipk_queue_walk(const struct ipk_queue_geometry *g)
 	return 8 * g->cap + (UINT64_C(1) << 20);
 }
 
-/* queue_claim.c. Claims the next position: *ret_code is ours as WR. -EAGAIN QUEUE_BUSY -EPIPE -EBADMSG. */
-int ipk_queue_claim(struct ipk_queue *q, struct ipk_self *me, u64 *ret_code);
+/*
+ * queue_claim.c. Claims the next position: *ret_code is ours as WR. *n: at most so many positions, up to
+ * QUEUE_BURST_MAX and with elements of a fixed size alone; then how many. -EAGAIN QUEUE_BUSY -EPIPE -EBADMSG.
+ */
+int ipk_queue_claim(struct ipk_queue *q, struct ipk_self *me, u64 *ret_code, u32 *n);
 /* T: the tail hint, carried forward. */
 u64 ipk_queue_tail(struct ipk_queue *q);
 /* Would a claim succeed, maybe by moving items up? */
@@ -330,9 +416,10 @@ bool ipk_queue_room(struct ipk_queue *q);
 
 /*
  * queue_take.c. Takes the oldest item: adds mark to its word. limit: its longest length (variable size), else
- * UINT64_MAX. -EAGAIN QUEUE_BUSY -EPIPE -EMSGSIZE -EBADMSG.
+ * UINT64_MAX. *n: at most so many, as in ipk_queue_claim(); only to be TAKEN. -EAGAIN QUEUE_BUSY -EPIPE
+ * -EMSGSIZE -EBADMSG.
  */
-int ipk_queue_take(struct ipk_queue *q, u64 mark, u64 limit, struct ipk_queue_taken *ret);
+int ipk_queue_take(struct ipk_queue *q, u64 mark, u64 limit, struct ipk_queue_taken *ret, u32 *n);
 
 /* The item that would be taken next. -EAGAIN -EPIPE -EBADMSG. */
 int ipk_queue_find(struct ipk_queue *q, struct ipk_queue_taken *ret);
@@ -374,6 +461,12 @@ int ipk_queue_wait(struct ipk_queue *q, struct ipk_self *me, u32 *ev, i64 deadli
 
 /* Where the value of a FULL or held slot lies; NULL: damaged. */
 const void *ipk_queue_value(struct ipk_queue *q, struct ipk_queue_slot *s, u64 *ret_len);
+/*
+ * queue_burst.c. Copies the elements of n positions that are ours as WR, and publishes them; of n that are
+ * ours as TAKEN, side by side to buf, and acknowledges them.
+ */
+void ipk_queue_put_run(struct ipk_queue *q, u64 code, const struct iovec *values, u32 n);
+void ipk_queue_get_run(struct ipk_queue *q, struct ipk_self *me, u64 code, void *buf, u32 n);
 /* Stores a value of variable size in a slot that is ours as WR. -ENOSPC -EBADMSG -ETIMEDOUT ... */
 int ipk_queue_store(struct ipk_queue *q, struct ipk_self *me, struct ipk_queue_slot *s,
 		    const void *data, u64 len, i64 deadline);

@@ -32,7 +32,9 @@ static bool empty(struct ipk_queue *q)
 struct pop {
 	void *buf;
 	size_t size;
-	struct ipk_queue_item item;
+	struct ipk_queue_item *items; /* NULL: nobody wants to know */
+	u32 n;                        /* that may be taken at once; then how many were */
+	size_t used; /* bytes of buf, up to where the next one belongs; may be more than size */
 };
 
 /*
@@ -44,27 +46,52 @@ static inline void taken(struct ipk_queue_slot *s, const struct ipk_queue_taken 
 	ipk_st(&s->w, qw_lap(t->w) + QW_LAP, release);
 }
 
-static inline void describe(struct ipk_queue *q, const struct ipk_queue_taken *t, void *buf, u64 len,
-			    struct ipk_queue_item *ret)
+static inline void describe(struct ipk_queue *q, const struct ipk_queue_taken *t,
+			    const struct pop *p, u64 len)
 {
-	ret->data = buf;
-	ret->len = len;
-	ret->pos = qc_pos(&q->g, t->code);
-	ret->redelivered = qw_rdc(t->w);
+	u64 pos = qc_pos(&q->g, t->code);
+
+	for (u32 k = 0; p->items && k < p->n; k++)
+		p->items[k] = (struct ipk_queue_item){
+			.data = (u8 *)p->buf + k * ipk_align_up(len, 8),
+			.len = len,
+			.pos = pos + k,
+			.redelivered = qw_rdc(t->w),
+		};
 }
 
-/* A value that cannot be is dropped: -EBADMSG. */
-static int pop_one(struct ipk_queue *q, struct ipk_self *me, struct pop *p)
+/* Elements of a fixed size. */
+static int pop_run(struct ipk_queue *q, struct ipk_self *me, struct pop *p)
+{
+	u64 size = q->g.size, step = ipk_align_up(size, 8);
+	u32 n = p->n < QUEUE_BURST_MAX ? p->n : QUEUE_BURST_MAX;
+	struct ipk_queue_taken t;
+	int r;
+
+	if (p->size < size)
+		return -EMSGSIZE;
+	if (p->size - size < (n - 1) * step)
+		n = (u32)((p->size - size) / step) + 1;
+	r = ipk_queue_take(q, MARK_TAKEN | me->slot, UINT64_MAX, &t, &n);
+	if (r < 0)
+		return r;
+	ipk_queue_get_run(q, me, t.code, p->buf, n);
+	p->n = n;
+	p->used = n * step;
+	describe(q, &t, p, size);
+	return 0;
+}
+
+/* One value. One that cannot be is dropped: -EBADMSG. */
+static int pop_value(struct ipk_queue *q, struct ipk_self *me, struct pop *p)
 {
 	struct ipk_queue_taken t;
 	struct ipk_queue_slot *s;
 	const void *data;
+	u32 n = 1;
 	u64 len;
-	int r;
+	int r = ipk_queue_take(q, MARK_TAKEN | me->slot, p->size, &t, &n);
 
-	if (p->size < q->g.size)
-		return -EMSGSIZE;
-	r = ipk_queue_take(q, MARK_TAKEN | me->slot, q->g.size ? UINT64_MAX : p->size, &t);
 	if (r < 0)
 		return r;
 	s = q_slot(q, qc_index(&q->g, t.code));
@@ -74,13 +101,17 @@ static int pop_one(struct ipk_queue *q, struct ipk_self *me, struct pop *p)
 	if (data && len)
 		memcpy(p->buf, data, len);
 	taken(s, &t);
-	describe(q, &t, p->buf, len, &p->item);
-	return data ? 0 : -EBADMSG;
+	if (!data)
+		return -EBADMSG;
+	p->n = 1;
+	p->used = ipk_align_up(len, 8);
+	describe(q, &t, p, len);
+	return 0;
 }
 
 static int pop_attempt(struct ipk_queue *q, struct ipk_self *me, void *arg)
 {
-	return pop_one(q, me, arg);
+	return q->g.size ? pop_run(q, me, arg) : pop_value(q, me, arg);
 }
 
 static int take_nothing(struct ipk_queue *q)
@@ -100,45 +131,38 @@ static int take_wait(struct ipk_queue *q, struct ipk_self *me, queue_attempt *at
 	return ipk_queue_wait(q, me, &q->b->items, deadline, attempt, arg);
 }
 
-/* One item, by all means. */
-static int pop_wait(struct ipk_queue *q, struct ipk_self *me, void *buf, size_t size, i64 deadline,
-		    struct ipk_queue_item *ret)
-{
-	struct pop p = {.buf = buf, .size = size};
-	int r = take_wait(q, me, pop_attempt, &p, deadline);
-
-	if (r == 0)
-		*ret = p.item;
-	return r;
-}
-
 int ipk_queue_pop_many(struct ipk_queue *q, void *buf, size_t size,
 		       struct ipk_queue_item *ret_items, unsigned n, int64_t deadline)
 {
 	int r = 0;
 	struct ipk_self *me = ipk_use(&q->obj, &r);
-	unsigned i;
+	struct pop p = {.buf = buf, .size = size, .items = ret_items};
+	struct ipk_queue_taken t;
+	unsigned i = 0;
 
 	if (!me)
 		return r;
+	if (n > INT32_MAX)
+		n = INT32_MAX;
 	ipk_fast_note(&q->obj, me);
-	for (i = 0; i < n && i < INT32_MAX; i++) {
-		struct ipk_queue_taken t;
-		u64 step;
-
-		if (size >= q->g.small && ipk_queue_get(q_fast(q), buf, q->g.small, &t)) {
-			describe(q, &t, buf, q->g.small, &ret_items[i]);
-			step = ipk_align_up(q->g.small, 8);
-		} else {
-			r = pop_wait(q, me, buf, size, i ? IPK_NOWAIT : deadline, &ret_items[i]);
-			if (r < 0)
-				break;
-			step = ipk_align_up(ret_items[i].len, 8);
+	while (i < n) {
+		p.n = n - i;
+		if (p.n == 1 && p.size >= q->g.small &&
+		    ipk_queue_get(q_fast(q), p.buf, q->g.small, &t)) {
+			describe(q, &t, &p, q->g.small);
+			i++;
+			break;
 		}
-		if (step > size)
-			step = size;
-		buf = (u8 *)buf + step;
-		size -= step;
+		r = take_wait(q, me, pop_attempt, &p, i ? IPK_NOWAIT : deadline);
+		if (r < 0)
+			break;
+		i += p.n;
+		if (p.used > p.size)
+			p.used = p.size;
+		p.buf = (u8 *)p.buf + p.used;
+		p.size -= p.used;
+		if (p.items)
+			p.items += p.n;
 	}
 	if (i)
 		tell_space(q, (int)i);
@@ -148,17 +172,12 @@ int ipk_queue_pop_many(struct ipk_queue *q, void *buf, size_t size,
 __attribute__((noinline)) int ipk_queue_pop_slow(struct ipk_queue *q, void *buf, size_t size,
 						 struct ipk_queue_item *ret_item, int64_t deadline)
 {
-	struct ipk_queue_item item;
 	int r;
 
 	if (deadline == IPK_NOWAIT && ipk_fast_self(&q->obj.fast) <= IPK_QUEUE_OWN && empty(q))
 		return take_nothing(q);
-	r = ipk_queue_pop_many(q, buf, size, &item, 1, deadline);
-	if (r < 0)
-		return r;
-	if (ret_item)
-		*ret_item = item;
-	return 0;
+	r = ipk_queue_pop_many(q, buf, size, ret_item, 1, deadline);
+	return r < 0 ? r : 0;
 }
 
 /* Who waits for the end while it saw us at work here looks again by itself. */
@@ -186,13 +205,14 @@ int64_t ipk_queue_drain(struct ipk_queue *q)
 	int r = 0;
 	struct ipk_self *me = ipk_use(&q->obj, &r);
 	struct ipk_queue_taken t;
+	u32 one = 1;
 	u64 n = 0;
 
 	if (!me)
 		return r;
 	/* No more than can be there: others may push as fast as we drop. */
 	for (; n < q->g.cap; n++) {
-		r = ipk_queue_take(q, MARK_TAKEN | me->slot, UINT64_MAX, &t);
+		r = ipk_queue_take(q, MARK_TAKEN | me->slot, UINT64_MAX, &t, &one);
 		if (r < 0)
 			break;
 		taken(q_slot(q, qc_index(&q->g, t.code)), &t);
@@ -246,8 +266,9 @@ static int lease_one(struct ipk_queue *q, struct ipk_self *me, struct ipk_queue_
 	struct ipk_queue_taken t;
 	struct ipk_queue_slot *s;
 	const void *data;
+	u32 one = 1;
 	u64 len;
-	int r = ipk_queue_take(q, me->slot, UINT64_MAX, &t);
+	int r = ipk_queue_take(q, me->slot, UINT64_MAX, &t, &one);
 
 	if (r < 0)
 		return r;

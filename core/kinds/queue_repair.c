@@ -4,7 +4,7 @@
  * to be given out. Then the last position of each slot before k is of lap m, that of the others of
  * lap m - 1. m and k are chosen so that as few words as possible contradict them. An item whose
  * word does is kept, as one that was given back; a word that means nothing becomes an empty
- * position.
+ * position. Of a burst that cannot be each word is made one of its own.
  */
 #include <stdlib.h>
 
@@ -21,7 +21,7 @@ struct fix {
 	struct ipk_queue_body *b;
 	i64 m; /* of T, see above */
 	u64 k;
-	u64 empty, kept, values;
+	u64 empty, kept, values, apart;
 };
 
 static struct ipk_queue_slot *slot(const struct fix *f, u64 i)
@@ -53,6 +53,44 @@ static int mend_constants(struct fix *f)
 	f->r->did(f->r, "it has %llu slots of %llu bytes, as when it was made",
 		  (unsigned long long)want.cap, (unsigned long long)want.stride);
 	return ipk_queue_look(f->o, &f->qv);
+}
+
+/* ---- bursts --------------------------------------------------------------------------------- */
+
+static u64 end_of(const struct fix *f, u64 i, u64 head)
+{
+	return qw_span(head) < f->qv.g.cap - i ? i + qw_span(head) : f->qv.g.cap;
+}
+
+static void take_apart(struct fix *f, u64 i)
+{
+	struct qw_apart apart = {0};
+
+	for (u64 end = end_of(f, i, slot(f, i)->w); i < end; i++)
+		slot(f, i)->w = qw_apart(&apart, slot(f, i)->w);
+	f->apart++;
+}
+
+/* Bursts that begin at a legal word and are none; a word that is not legal is none's. */
+static void mend_bursts(struct fix *f)
+{
+	for (u64 i = 0; i < f->qv.g.cap; i++) {
+		u64 head = slot(f, i)->w, end = end_of(f, i, head);
+		bool good = qv_legal(&f->qv, i, head);
+
+		if (!(head & QW_BURST) || !qw_legal(head))
+			continue;
+		for (u64 k = i + 1; k < end; k++)
+			good &= qw_member(head, slot(f, k)->w);
+		if (!good)
+			take_apart(f, i);
+	}
+}
+
+/* The word of slot i, of the slots in order, as it is in no burst. apart: of the caller's walk. */
+static u64 word(const struct fix *f, struct qw_apart *apart, u64 i)
+{
+	return qw_apart(apart, slot(f, i)->w);
 }
 
 /* ---- positions ------------------------------------------------------------------------------ */
@@ -90,14 +128,19 @@ static i64 usual_lap(i64 *lap, u64 n)
 /* With m: the k that the fewest words contradict; how many do. */
 static u64 best_k(const struct fix *f, i64 m, u64 *ret_k)
 {
+	struct qw_apart apart = {0};
 	u64 wrong = 0, best, i;
 
-	for (i = 0; i < f->qv.g.cap; i++) /* k = 0: all should be in lap m - 1 */
-		wrong += qw_legal(slot(f, i)->w) && lap_of(slot(f, i)->w) != m - 1;
+	for (i = 0; i < f->qv.g.cap; i++) { /* k = 0: all should be in lap m - 1 */
+		u64 w = word(f, &apart, i);
+
+		wrong += qw_legal(w) && lap_of(w) != m - 1;
+	}
 	best = wrong;
 	*ret_k = 0;
+	apart = (struct qw_apart){0};
 	for (i = 0; i < f->qv.g.cap; i++) {
-		u64 w = slot(f, i)->w;
+		u64 w = word(f, &apart, i);
 
 		if (!qw_legal(w))
 			continue;
@@ -113,13 +156,17 @@ static u64 best_k(const struct fix *f, i64 m, u64 *ret_k)
 static int find_next(struct fix *f)
 {
 	i64 *lap = malloc(f->qv.g.cap * sizeof(*lap)), usual;
+	struct qw_apart apart = {0};
 	u64 n = 0, k, wrong;
 
 	if (!lap)
 		return -ENOMEM;
-	for (u64 i = 0; i < f->qv.g.cap; i++)
-		if (qw_legal(slot(f, i)->w))
-			lap[n++] = lap_of(slot(f, i)->w);
+	for (u64 i = 0; i < f->qv.g.cap; i++) {
+		u64 w = word(f, &apart, i);
+
+		if (qw_legal(w))
+			lap[n++] = lap_of(w);
+	}
 	usual = usual_lap(lap, n);
 	free(lap);
 	if (!n) { /* the hint is all there is */
@@ -144,10 +191,31 @@ static int find_next(struct fix *f)
 
 /* ---- words ---------------------------------------------------------------------------------- */
 
+static i64 lap_at(const struct fix *f, u64 i)
+{
+	return i < f->k ? f->m : f->m - 1;
+}
+
+/* Does a burst begin here that no word contradicts? */
+static bool mend_burst(struct fix *f, u64 i)
+{
+	u64 head = slot(f, i)->w, end = end_of(f, i, head);
+	struct qw_apart apart = {0};
+	bool good = true;
+
+	if (!(head & QW_BURST) || !qw_legal(head))
+		return false;
+	for (u64 k = i; k < end; k++)
+		good &= lap_of(word(f, &apart, k)) == lap_at(f, k);
+	if (!good)
+		take_apart(f, i);
+	return good;
+}
+
 static void mend_word(struct fix *f, u64 i)
 {
 	u64 *word = &slot(f, i)->w, w = *word;
-	i64 lap = i < f->k ? f->m : f->m - 1;
+	i64 lap = lap_at(f, i);
 	u64 base = (u64)lap << QW_LAP_SHIFT;
 
 	if (!qw_legal(w) || (lap_of(w) != lap && !qw_item(w))) {
@@ -198,10 +266,11 @@ static bool ahead(const struct fix *f, u64 hint)
 static void mend_hints(struct fix *f)
 {
 	u64 first = f->m > 0 ? code(f, f->m - 1, f->k) : 0;
+	struct qw_apart apart = {0};
 	bool hidden = false;
 
 	for (u64 i = 0; i < f->qv.g.cap; i++) {
-		u64 w = slot(f, i)->w;
+		u64 w = word(f, &apart, i);
 
 		hidden |= qw_st(w) == IPK_QUEUE_FULL && !qw_own(w) && !qw_rdc(w) &&
 			  (i64)(code(f, lap_of(w), i) - f->b->head) < 0;
@@ -216,7 +285,7 @@ static void mend_hints(struct fix *f)
 		f->r->did(f->r, "the tail is at position %llu",
 			  (unsigned long long)qc_pos(&f->qv.g, f->b->tail));
 	}
-	if (f->kept)
+	if (f->kept || f->apart)
 		f->b->rd = qrd_pend(f->b->rd);
 }
 
@@ -229,16 +298,24 @@ int ipk_queue_repair(const struct ipk_object_view *o, struct ipk_repairer *r)
 		return -EBADMSG;
 	f.b = r->at(r, o->body, sizeof(*f.b));
 	error = f.b ? mend_constants(&f) : -EBADMSG;
-	if (error == 0)
-		error = find_next(&f);
 	if (error < 0)
 		return error;
-	for (u64 i = 0; i < f.qv.g.cap; i++) {
-		mend_word(&f, i);
+	mend_bursts(&f);
+	error = find_next(&f);
+	if (error < 0)
+		return error;
+	for (u64 i = 0, end = 0; i < f.qv.g.cap; i++) {
+		if (i >= end && mend_burst(&f, i))
+			end = end_of(&f, i, slot(&f, i)->w);
+		if (i >= end)
+			mend_word(&f, i);
 		if (f.qv.g.size == 0)
 			mend_value(&f, i);
 	}
 	mend_hints(&f);
+	if (f.apart)
+		r->did(r, "%llu bursts that could not be are single words",
+		       (unsigned long long)f.apart);
 	if (f.empty)
 		r->did(r, "%llu slots whose words meant nothing are empty",
 		       (unsigned long long)f.empty);

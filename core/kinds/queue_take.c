@@ -8,7 +8,7 @@
 /* From slot i's word, ahead of code: the next position that may not have been passed. */
 static u64 jump_head(struct ipk_queue *q, u64 code, u64 w)
 {
-	u64 done = w - (qw_st(w) == IPK_QUEUE_FREE ? 2 : 1) * QW_LAP;
+	u64 done = w - (qw_free(w) ? 2 : 1) * QW_LAP;
 	u64 last = qc_of(&q->g, done, qc_index(&q->g, code), code);
 
 	return qc_next(&q->g, (i64)(last - code) > 0 ? last : code);
@@ -114,13 +114,13 @@ static int behind_head(struct ipk_queue *q, struct ipk_queue_slot *s, u64 w, i64
 		ipk_queue_pend(q); /* who gave it back is about to, or died */
 		return QUEUE_RETRY;
 	}
-	if (!qw_held(w))
+	if (!qw_held(w) && !qw_freeing(w))
 		return -EBADMSG;
 	if (ipk_queue_orphan(q, w)) {
 		ipk_queue_mend(q, s, w);
 		return QUEUE_RETRY;
 	}
-	return qw_st(w) == IPK_QUEUE_TAKEN ? QUEUE_BUSY : -EAGAIN;
+	return qw_st(w) == IPK_QUEUE_TAKEN || w & QW_BURST ? QUEUE_BUSY : -EAGAIN;
 }
 
 /* What a consumer does about a word of code's own lap other than a waiting item. QUEUE_RETRY: look again;
@@ -136,7 +136,7 @@ static int meet(struct ipk_queue *q, struct ipk_queue_slot *s, u64 w)
 	}
 	if (qw_st(w) == IPK_QUEUE_WR)
 		return QUEUE_BUSY;
-	if (qw_st(w) != IPK_QUEUE_FREE)
+	if (!qw_free(w))
 		return PASS;
 	if (qw_own(w) == QW_SEAL)
 		return at_end(q);
@@ -146,25 +146,43 @@ static int meet(struct ipk_queue *q, struct ipk_queue_slot *s, u64 w)
 	return QUEUE_RETRY;
 }
 
-static int take_head(struct ipk_queue *q, u64 mark, u64 limit, struct ipk_queue_taken *ret)
+/* How many items from code on, which holds one never taken, can be taken at once; at most n. */
+static u32 full_run(struct ipk_queue *q, u64 code, u32 n)
+{
+	u64 i = qc_index(&q->g, code), full = qc_base(&q->g, code) | QW_ST(IPK_QUEUE_FULL);
+	u32 k = 1;
+
+	if (n > q->g.cap - i)
+		n = (u32)(q->g.cap - i);
+	/* Acquire: pairs with who pushed it. */
+	while (k < n && ipk_ld(&q_slot(q, i + k)->w, acquire) == full)
+		k++;
+	return k;
+}
+
+static int take_head(struct ipk_queue *q, u64 mark, u64 limit, struct ipk_queue_taken *ret, u32 *n)
 {
 	u64 code = qc_hint(&q->g, ipk_ld(&q->b->head, acquire)); /* as in ipk_queue_claim() */
 
-	for (u64 n = ipk_queue_walk(&q->g); n; n--) {
+	for (u64 steps = ipk_queue_walk(&q->g); steps; steps--) {
 		struct ipk_queue_slot *s = q_slot(q, qc_index(&q->g, code));
 		u64 base = qc_base(&q->g, code);
 		u64 w = ipk_ld(&s->w, acquire);
 		i64 ahead = qw_ahead(w, base);
+		u32 run = 1;
 		int r;
 
 		if ((w & ~QW_RDC) == (base | QW_ST(IPK_QUEUE_FULL))) {
 			if (too_long(q, s, w, limit))
 				return -EMSGSIZE;
+			if (*n > 1 && !qw_rdc(w))
+				run = full_run(q, code, *n);
 			/* seq_cst: the fence of our later look at space, see ipk_queue_put(). */
-			if (!ipk_cas(&s->w, &w, w | mark, seq_cst))
+			if (!ipk_cas(&s->w, &w, qw_burst(w | mark, run), seq_cst))
 				continue;
-			ipk_st(&q->b->head, qc_next(&q->g, code), release);
+			ipk_st(&q->b->head, qc_add(&q->g, code, run), release);
 			*ret = (struct ipk_queue_taken){code, w};
+			*n = run;
 			return 0;
 		}
 		if (ahead > 0) {
@@ -176,22 +194,25 @@ static int take_head(struct ipk_queue *q, u64 mark, u64 limit, struct ipk_queue_
 		r = meet(q, s, w);
 		if (r != PASS)
 			return r;
-		code = qc_next(&q->g, code);
+		code = qc_after(&q->g, code, w);
 	}
 	return -EBADMSG;
 }
 
-int ipk_queue_take(struct ipk_queue *q, u64 mark, u64 limit, struct ipk_queue_taken *ret)
+int ipk_queue_take(struct ipk_queue *q, u64 mark, u64 limit, struct ipk_queue_taken *ret, u32 *n)
 {
 	/* Each round follows a change by somebody else. */
-	for (u64 n = ipk_queue_walk(&q->g); n; n--) {
+	for (u64 steps = ipk_queue_walk(&q->g); steps; steps--) {
 		u64 rd = ipk_ld(&q->b->rd, acquire); /* pairs with ipk_queue_pend() */
 		int r = QUEUE_RETRY;
 
-		if (rd & 1)
+		if (rd & 1) {
 			r = take_back(q, mark, limit, rd, ret);
+			if (r == 0)
+				*n = 1;
+		}
 		if (r == QUEUE_RETRY)
-			r = take_head(q, mark, limit, ret);
+			r = take_head(q, mark, limit, ret, n);
 		if (r != QUEUE_RETRY)
 			return r;
 	}
@@ -202,8 +223,8 @@ int ipk_queue_find(struct ipk_queue *q, struct ipk_queue_taken *ret)
 {
 	u64 tail = ipk_queue_tail(q), code = qc_hint(&q->g, ipk_ld(&q->b->head, acquire));
 
-	for (u64 i = 0, at = qc_index(&q->g, tail); i < q->g.cap && (ipk_ld(&q->b->rd, acquire) & 1);
-	     i++, at = (at + 1) % q->g.cap) {
+	for (u64 i = 0, at = qc_index(&q->g, tail);
+	     i < q->g.cap && (ipk_ld(&q->b->rd, acquire) & 1); i++, at = (at + 1) % q->g.cap) {
 		u64 w = ipk_ld(&q_slot(q, at)->w, acquire);
 
 		if (qw_back(w)) {
@@ -220,9 +241,9 @@ int ipk_queue_find(struct ipk_queue *q, struct ipk_queue_taken *ret)
 			*ret = (struct ipk_queue_taken){code, w};
 			return 0;
 		}
-		if (ahead < 0 || (ahead == 0 && !qw_held(w)))
+		if (ahead < 0 || (ahead == 0 && !qw_held(w) && !qw_freeing(w)))
 			return w == (base | QW_SEAL) ? -EPIPE : -EAGAIN;
-		code = ahead ? jump_head(q, code, w) : qc_next(&q->g, code);
+		code = ahead ? jump_head(q, code, w) : qc_after(&q->g, code, w);
 	}
 	return -EBADMSG;
 }

@@ -59,9 +59,10 @@ static int reclaim(void *arg)
 	for (u64 n = find_idle(q); n; n--) {
 		struct ipk_queue_slot *s;
 		int r = -ENOSPC;
+		u32 one = 1;
 		u64 code;
 
-		if (ipk_queue_claim(q, me, &code) < 0)
+		if (ipk_queue_claim(q, me, &code, &one) < 0)
 			return -ENOSPC;
 		s = q_slot(q, qc_index(&q->g, code));
 		if (ipk_ld(&s->var.buf, relaxed))

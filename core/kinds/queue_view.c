@@ -11,7 +11,7 @@
 
 #define CHUNK 65536u
 #define CHUNK_STRIDE 1024u /* slots further apart are read one by one */
-#define TRIES 100 /* looks at a slot that changes under them */
+#define TRIES 100          /* looks at a slot that changes under them */
 
 int ipk_queue_look(const struct ipk_object_view *o, struct ipk_queue_view *ret)
 {
@@ -32,6 +32,7 @@ int ipk_queue_look(const struct ipk_object_view *o, struct ipk_queue_view *ret)
 	ret->head = qc_hint(&ret->g, body.head);
 	ret->next = 0;
 	ret->all = false;
+	ret->apart = (struct qw_apart){0};
 	return size == ret->g.size ? 0 : -EBADMSG;
 }
 
@@ -46,7 +47,8 @@ static int words_chunk(struct ipk_queue_view *qv, u8 *chunk, u64 i, u64 n, queue
 	for (u64 k = 0; r == 0 && k < n; k++) {
 		u64 w;
 
-		memcpy(&w, at + k * qv->g.stride, sizeof(w));
+		memcpy(&qv->raw, at + k * qv->g.stride, sizeof(w));
+		w = qw_apart(&qv->apart, qv->raw);
 		if (w == 0 && !qv->all) {
 			*ret_end = true;
 			return 0;
@@ -64,6 +66,7 @@ static int words_range(struct ipk_queue_view *qv, u8 *chunk, u64 i, u64 end, que
 	bool unused = false;
 	int r = 0;
 
+	qv->apart = (struct qw_apart){0};
 	while (r == 0 && !unused && i < end) {
 		u64 n = end - i < most ? end - i : most;
 
@@ -134,7 +137,7 @@ int ipk_queue_inspect(const struct ipk_object_view *o, uint64_t *ret_used, uint6
 }
 
 const char *const ipk_queue_stat_names[] = {"pushed", "popped", "leased", "redelivered", "skipped",
-					    "head", "tail", "closed", NULL};
+					    "head",   "tail",   "closed", NULL};
 
 int ipk_queue_stats(const struct ipk_object_view *o, struct ipk_visitor *v)
 {
@@ -169,17 +172,21 @@ int ipk_queue_stats(const struct ipk_object_view *o, struct ipk_visitor *v)
 
 struct walk {
 	u64 from, to; /* positions */
-	u64 last; /* code last given out, or of T minus a lap: they come in ascending order */
+	u64 last;     /* code last given out, or of T minus a lap: they come in ascending order */
 	ipk_item_fn *fn;
 	void *arg;
 	struct ipk_buf value;
 	u64 seen;
 };
 
-/* Gives out what slot i holds while its word is one; w is what it was a moment ago. */
+/*
+ * Gives out what slot i holds while its word is one; w is what it was a moment ago. A member's word stays
+ * while it is taken, and while its value does.
+ */
 static int walk_slot(struct ipk_queue_view *qv, void *arg, u64 i, u64 w)
 {
 	struct walk *wk = arg;
+	u64 raw = qv->raw;
 
 	for (int tries = TRIES; tries && qw_item(w); tries--) {
 		u64 code = qv_given(qv, i, w), pos = qc_pos(&qv->g, code), after;
@@ -194,10 +201,11 @@ static int walk_slot(struct ipk_queue_view *qv, void *arg, u64 i, u64 w)
 		again = ipk_view_u64(qv->o->view, qv_slot(qv, i), &after);
 		if (again < 0)
 			return again;
-		if (after == w && r < 0)
+		if (after == raw && r < 0)
 			return r;
-		if (after != w) {
-			w = after;
+		if (after != raw) {
+			raw = after;
+			w = qw_apart(&(struct qw_apart){0}, raw);
 			continue;
 		}
 		wk->last = code;
@@ -233,18 +241,27 @@ int ipk_queue_items(const struct ipk_object_view *o, uint64_t from, uint64_t to,
 	return r;
 }
 
-/* One position: its slot is known. */
+static int last_word(struct ipk_queue_view *qv, void *arg, u64 i, u64 w)
+{
+	(void)qv, (void)i;
+	*(u64 *)arg = w;
+	return 0;
+}
+
+/* One position: its slot is known. It may be in a burst that begins before it. */
 static int one_item(const struct ipk_object_view *o, u64 pos, ipk_item_fn *fn, void *arg)
 {
 	struct walk wk = {.from = pos, .to = pos + 1, .fn = fn, .arg = arg};
 	struct ipk_queue_view qv;
-	u64 w, i;
+	u64 w = 0, i, before;
 	int r = ipk_queue_look(o, &qv);
 
 	if (r < 0)
 		return r;
 	i = pos % qv.g.cap;
-	r = ipk_view_u64(o->view, qv_slot(&qv, i), &w);
+	before = i < QUEUE_BURST_MAX - 1 ? i : QUEUE_BURST_MAX - 1;
+	qv.all = true;
+	r = ipk_queue_words(&qv, i - before, before + 1, last_word, &w);
 	if (r < 0)
 		return r;
 	wk.last = qv_given(&qv, i, w) - qv.g.mask - 2;

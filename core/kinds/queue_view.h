@@ -22,8 +22,10 @@ struct ipk_queue_view {
 	const struct ipk_object_view *o;
 	struct ipk_queue_geometry g;
 	u64 tail, head; /* hints as they were before the first look at a slot */
-	u64 next; /* after a census: code of T, the next position to be given out */
-	bool all; /* also look at slots that seem never used */
+	u64 next;       /* after a census: code of T, the next position to be given out */
+	bool all;       /* also look at slots that seem never used */
+	struct qw_apart apart;
+	u64 raw; /* the word as it is there, when a function is called with it */
 };
 
 /* Reads the constant part and the hints. -EBADMSG. */
@@ -31,7 +33,8 @@ int ipk_queue_look(const struct ipk_object_view *o, struct ipk_queue_view *ret);
 
 /*
  * Calls fn with the word of each slot, n of them from slot i on and around, until it returns non-zero,
- * which is returned. The first word that is 0 means that no later slot was ever used: they are skipped.
+ * which is returned. Bursts are taken apart, see qw_apart(). The first word that is 0 means that no later
+ * slot was ever used: they are skipped.
  */
 typedef int queue_word_fn(struct ipk_queue_view *qv, void *arg, u64 i, u64 w);
 int ipk_queue_words(struct ipk_queue_view *qv, u64 i, u64 n, queue_word_fn *fn, void *arg);
@@ -39,6 +42,12 @@ int ipk_queue_words(struct ipk_queue_view *qv, u64 i, u64 n, queue_word_fn *fn, 
 static inline u64 qv_slot(const struct ipk_queue_view *qv, u64 i)
 {
 	return qv->g.slots + i * qv->g.stride;
+}
+
+/* Can w be the word of slot i? Bursts are of elements of a fixed size, and end with the array. */
+static inline bool qv_legal(const struct ipk_queue_view *qv, u64 i, u64 w)
+{
+	return qw_legal(w) && (!(w & QW_BURST) || (qv->g.size && qw_span(w) <= qv->g.cap - i));
 }
 
 static inline bool qw_item(u64 w)

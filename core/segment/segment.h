@@ -240,7 +240,7 @@ static inline struct ipk_self *ipk_use(struct ipk_obj *obj, int *ret_error)
 static inline void ipk_fast_note(const struct ipk_obj *obj, const struct ipk_self *me)
 {
 	if (me->tix < 64) /* the others list the object at each call */
-		ipk_fast_1[obj->fast.way] = obj->fast.key | me->slot;
+		ipk_fast_2[obj->fast.way] = obj->fast.key | me->slot;
 }
 
 /* What the segment layer asks of a kind; struct ipk_kind holds the same functions. */

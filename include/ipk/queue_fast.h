@@ -44,11 +44,12 @@ struct ipk_queue_body {
 	/* 640: slots */
 };
 
-/* w, the word of a slot, is {lap:42, st:2, rdc:6, own:14}. */
+/* w, the word of a slot, is {lap:41, burst:1, st:2, rdc:6, own:14}. */
 #define IPK_QUEUE_OWN UINT64_C(0x3fff)
 #define IPK_QUEUE_RDC (UINT64_C(63) << 14)
 #define IPK_QUEUE_ST_SHIFT 20
-#define IPK_QUEUE_LAP_SHIFT 22
+#define IPK_QUEUE_BURST (UINT64_C(1) << 22)
+#define IPK_QUEUE_LAP_SHIFT 23
 enum ipk_queue_state { IPK_QUEUE_FREE, IPK_QUEUE_WR, IPK_QUEUE_FULL, IPK_QUEUE_TAKEN };
 #define IPK_QUEUE_ST(st) ((uint64_t)(st) << IPK_QUEUE_ST_SHIFT)
 

@@ -12,13 +12,13 @@ struct oracle {
 	struct ipk_queue *q;
 	u64 cap, seed, next;
 	u64 waiting[CAP_MAX], nwaiting; /* never taken, oldest first */
-	u64 back[CAP_MAX], nback; /* given back, each comes before those that wait */
+	u64 back[CAP_MAX], nback;       /* given back, each comes before those that wait */
 	struct ipk_queue_lease lease[CAP_MAX];
 	u64 leased[CAP_MAX], nleased;
 	u64 orphan[CAP_MAX], norphan; /* a dead process has them: come back by and by */
-	u64 tail[64], head[64]; /* hints as they were after the last steps */
+	u64 tail[64], head[64];       /* hints as they were after the last steps */
 	u32 dead;
-	bool moved; /* something was leased: a push may be refused early, see MOVING UP in queue.h */
+	bool moved; /* something was leased, or a position is empty: a push may be refused early */
 };
 
 static u64 used(const struct oracle *o)
@@ -122,30 +122,120 @@ static void end_lease(struct oracle *o, bool back)
 	drop_at(o->leased, &o->nleased, i);
 }
 
-/* A producer claims and dies. */
+#define MANY 5
+
+static void do_push_many(struct oracle *o)
+{
+	u64 val[MANY], n = 1 + seeded(&o->seed) % MANY;
+	struct iovec v[MANY];
+	int r;
+
+	for (u64 i = 0; i < n; i++) {
+		val[i] = o->next + i;
+		v[i] = (struct iovec){&val[i], 8};
+	}
+	r = ipk_queue_push_many(o->q, v, (unsigned)n, IPK_NOWAIT);
+	if (r < 0) {
+		assert_int_equal(r, -EAGAIN);
+		assert_true(used(o) == o->cap || (o->moved && o->nwaiting > 0));
+		return;
+	}
+	assert_true(o->moved || r == (int)(n < o->cap - used(o) ? n : o->cap - used(o)));
+	while (r--)
+		o->waiting[o->nwaiting++] = o->next++;
+	assert_true(used(o) <= o->cap);
+}
+
+static void do_pop_many(struct oracle *o)
+{
+	struct ipk_queue_item item[MANY];
+	u64 val[MANY], n = 1 + seeded(&o->seed) % MANY;
+	int r = ipk_queue_pop_many(o->q, val, sizeof(val), item, (unsigned)n, IPK_NOWAIT);
+
+	if (r < 0) {
+		assert_int_equal(r, -EAGAIN);
+		assert_int_equal(o->nwaiting + o->nback, 0);
+		return;
+	}
+	for (int i = 0; i < r; i++) {
+		assert_ptr_equal(item[i].data, &val[i]);
+		delivered(o, val[i], item[i].redelivered);
+	}
+	assert_true(r == (int)n || o->nwaiting + o->nback == 0);
+}
+
+/* What its members are when it dies before its last one, by whoever's hand: they are done from the last on. */
+static void some_members(struct oracle *o, u64 i, u32 n, u64 w)
+{
+	for (u64 done = seeded(&o->seed) % n; done; done--)
+		set_word(o->q, i + --n, w);
+}
+
+/* A producer claims and dies: before the first item is there, or a mender after it. */
+static void publish_some(struct oracle *o, u64 i, u32 n)
+{
+	u64 w = slot_word(o->q, i), lap = qw_lap(w);
+
+	assert_int_equal(qw_st(w), IPK_QUEUE_WR);
+	assert_int_equal(qw_span(w), n);
+	if (n == 1)
+		return;
+	some_members(o, i, n, lap | QW_ST(IPK_QUEUE_FULL));
+	if (seeded(&o->seed) % 2) {
+		set_word(o->q, i, w & ~QW_ST(3));
+		some_members(o, i, n, lap + QW_LAP);
+	}
+}
+
 static void dead_producer(struct oracle *o)
 {
 	u64 code;
+	u32 n = 1 + (u32)(seeded(&o->seed) % 4);
 	int error = 0;
 	struct ipk_self *me = ipk_use(&o->q->obj, &error), dead = *me;
 
 	dead.slot = o->dead;
-	if (ipk_queue_claim(o->q, &dead, &code) == 0)
-		assert_int_equal(qw_st(slot_word(o->q, qc_index(&o->q->g, code))), IPK_QUEUE_WR);
+	if (ipk_queue_claim(o->q, &dead, &code, &n) != 0)
+		return;
+	o->moved = true;
+	publish_some(o, qc_index(&o->q->g, code), n);
 }
 
-/* A consumer takes, as pop or as lease, and dies. */
+/*
+ * A consumer takes, as pop or as lease, and dies: before or after it has acknowledged, or a mender after it.
+ */
+static void acknowledge_some(struct oracle *o, u64 i, u32 n)
+{
+	u64 w = slot_word(o->q, i), lap = qw_lap(w);
+	u32 x = seeded(&o->seed) % 3;
+
+	if (n == 1 || x == 0)
+		return;
+	if (x == 1) {
+		set_word(o->q, i, w & ~QW_ST(3));
+		some_members(o, i, n, lap + QW_LAP);
+		o->norphan -= n;
+	} else {
+		set_word(o->q, i, (w & ~QW_ST(3)) | QW_ST(IPK_QUEUE_FULL));
+		some_members(o, i, n, qw_given_back(lap));
+	}
+}
+
 static void dead_consumer(struct oracle *o)
 {
 	struct ipk_queue_taken t;
 	u64 mark = (seeded(&o->seed) % 2 ? QW_ST(1) : 0) | o->dead, val;
+	u32 n = mark & QW_ST(1) ? 1 + (u32)(seeded(&o->seed) % 4) : 1;
 
-	if (ipk_queue_take(o->q, mark, UINT64_MAX, &t) != 0)
+	if (ipk_queue_take(o->q, mark, UINT64_MAX, &t, &n) != 0)
 		return;
-	memcpy(&val, q_slot(o->q, qc_index(&o->q->g, t.code))->fixed, 8);
-	delivered(o, val, qw_rdc(t.w));
 	o->moved = true;
-	o->orphan[o->norphan++] = val;
+	for (u64 i = 0; i < n; i++) {
+		memcpy(&val, q_slot(o->q, qc_index(&o->q->g, t.code) + i)->fixed, 8);
+		delivered(o, val, qw_rdc(t.w));
+		o->orphan[o->norphan++] = val;
+	}
+	acknowledge_some(o, qc_index(&o->q->g, t.code), n);
 }
 
 static void sweep(struct oracle *o)
@@ -177,10 +267,14 @@ static void step(struct oracle *o, unsigned mix)
 {
 	u32 x = seeded(&o->seed) % 100;
 
-	if (x < 40)
+	if (x < 25)
 		do_push(o);
-	else if (x < 70)
+	else if (x < 40)
+		do_push_many(o);
+	else if (x < 55)
 		do_pop(o);
+	else if (x < 70)
+		do_pop_many(o);
 	else if (mix == 0)
 		do_pop(o);
 	else if (x < 78)
