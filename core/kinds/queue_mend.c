@@ -55,7 +55,10 @@ u64 qw_apart(struct qw_apart *a, u64 w)
 	if (!a->left)
 		return w;
 	a->left--;
-	return (w & ~QW_ST(IPK_QUEUE_FULL)) == qw_lap(a->head) ? part_of(a->head) : w;
+	if (w == (qw_lap(a->head) | QW_ST(IPK_QUEUE_FULL)) ||
+	    (w == qw_lap(a->head) && qw_st(a->head) < IPK_QUEUE_FULL))
+		return part_of(a->head);
+	return w;
 }
 
 bool qw_member(u64 head, u64 w)

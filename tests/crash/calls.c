@@ -7,11 +7,11 @@
 #include "ipk/mutex.h"
 #include "ipk/once.h"
 #include "ipk/pool.h"
-#include "ipk/queue.h"
 #include "ipk/rwlock.h"
 #include "ipk/semaphore.h"
 #include "ipk/stack.h"
 #include "ipk/stream.h"
+#include "kinds/queue.h"
 #include "kinds/ring.h"
 
 /* Where several calls pass something on: one process runs one trial at a time. */
@@ -22,6 +22,49 @@ static int pop(void *q, unsigned from, unsigned to)
 	char buf[4096];
 
 	return from == 0 && to > 0 ? ipk_queue_pop(q, buf, sizeof(buf), NULL, IPK_NOWAIT) : 0;
+}
+
+#define BURST 3u
+
+/* How many of a burst that begins with code the array holds: so many go at once. */
+static unsigned burst_from(const struct ipk_queue *q, u64 code)
+{
+	u64 room = q->g.cap - qc_index(&q->g, code);
+
+	return room < BURST ? (unsigned)room : BURST;
+}
+
+/* All of a burst is there, or nothing. Values of variable size go one by one: a burst of one. */
+static int push_many(void *handle, unsigned from, unsigned to)
+{
+	struct ipk_queue *q = handle;
+	struct iovec v[BURST];
+	char bytes[BURST][256];
+	unsigned n = q->g.size ? burst_from(q, ipk_queue_tail(q)) : 1;
+
+	if (from != 0 || to == 0)
+		return 0;
+	for (unsigned i = 0; i < n; i++) {
+		memset(bytes[i], 'a' + (int)i, sizeof(bytes[i]));
+		v[i] = (struct iovec){bytes[i], q->g.size ? q->g.size : 8};
+	}
+	return ipk_queue_push_many(q, v, n, IPK_NOWAIT);
+}
+
+/* The same the other way. */
+static int pop_many(void *handle, unsigned from, unsigned to)
+{
+	struct ipk_queue *q = handle;
+	struct ipk_queue_item items[BURST];
+	struct ipk_queue_taken t;
+	char buf[4096];
+
+	if (from != 0 || to == 0)
+		return 0;
+	if (ipk_queue_find(q, &t) != 0)
+		return -EAGAIN;
+	return ipk_queue_pop_many(q, buf, sizeof(buf), items, q->g.size ? burst_from(q, t.code) : 1,
+				  IPK_NOWAIT);
 }
 
 static int lease_ack(void *q, unsigned from, unsigned to)
@@ -436,6 +479,8 @@ static int select_send(void *channel, unsigned from, unsigned to)
 
 const struct calls calls[] = {
 	{"queue", "pop()", 1, pop, 0, 0, 0},
+	{"queue", "push_many()", 1, push_many, 0, 0, 0},
+	{"queue", "pop_many()", 1, pop_many, 0, 0, 0},
 	{"queue", "lease() ack()", 2, lease_ack, 1, 0, 0},
 	{"queue", "lease() nack()", 2, lease_nack, 2, 0, 0},
 	{"stack", "pop()", 1, stack_pop, 0, 0, 0},
