@@ -16,8 +16,8 @@
  *
  * WHICH MAY RUN BESIDE WHICH: everything, from any thread of any process, on one handle or on many.
  * push, pop, lease and ack are lock-free: they wait for no other process, except that
- *	a pop waits for the producer of the next item in order while that is writing it, and
- *	a push waits for a pop that is still copying its item when the queue has gone once around.
+ *	a pop waits for the producer of the next item in order while that is writing it, or its burst, and
+ *	a push waits for a pop that is still copying its item, or burst, when the queue has gone once around.
  * A value that needs a larger buffer than its slot has (see push) also takes the segment's lock.
  *
  * DELIVERY. A push is acknowledged when its item became visible. pop copies an item and then
@@ -31,14 +31,16 @@
  *	push before its item is visible    an empty position, which consumers pass
  *	push after that, before its wake   the item; who waits notices the death and looks
  *	pop, lease before the ack          the item, delivered again
+ *	push_many, pop_many                the same for all items of a burst together, see there
  *	shutdown, ack, nack                done, or as if it had not begun
  * Whoever meets what a dead process holds mends it; the sweep finds the rest.
  *
  * A stopped process is not dead: items behind one that it is writing wait for it.
  *
  * COST. push and pop of elements whose size is a constant of at most 64 bytes are inline: one
- * compare-exchange, no call. They make no system call while nobody sleeps, nor does a pop that finds
- * the queue empty, or a push that finds it full, with IPK_NOWAIT.
+ * compare-exchange, no call; of push_many and pop_many it is one for a burst. They make no system call
+ * while nobody sleeps, nor does a pop that finds the queue empty, or a push that finds it full, with
+ * IPK_NOWAIT.
  *
  * SOURCES. The slots with sequence numbers are Dmitry Vyukov's bounded MPMC queue (1024cores.net,
  * 2010). Here the claim is made in the slot's own word, together with the owner's name, and head and
@@ -101,8 +103,8 @@ uint64_t ipk_queue_count(struct ipk_queue *queue, uint64_t *ret_leased);
  * Every function below that takes a deadline (see segment.h) waits for room or for an item at most
  * until then, and returns
  *	-EAGAIN with IPK_NOWAIT: full, empty, or the next item is just being written. Full means that
- *		capacity items are in it; one less for each that moved up and was acknowledged since,
- *		until the queue has gone once around
+ *		capacity items are in it; one less for each that moved up and was acknowledged since, or
+ *		whose producer died, until the queue has gone once around
  *	-ETIMEDOUT; -EINTR a signal came; -ECANCELED; -ESTALE the queue or its segment was removed
  *	-EPIPE the queue was shut; for consumers: and nothing can come any more, not even again
  *	-EACCES the segment was attached with IPK_READ; -EDQUOT -ENOMEM the thread cannot register
@@ -119,8 +121,13 @@ uint64_t ipk_queue_count(struct ipk_queue *queue, uint64_t *ret_leased);
 int ipk_queue_push(struct ipk_queue *queue, const void *data, size_t len, int64_t deadline);
 
 /*
- * Appends up to n values, each acknowledged by itself, in order; waits for room for the first alone.
- * Returns how many went in, 1..n, or why the first did not. Other producers' items may come between.
+ * Appends up to n values in order; waits for room for the first alone. Returns how many went in, 1..n, or
+ * why the first did not. Elements of a fixed size go in in bursts: as many of up to 64 as have room side by
+ * side in the array become visible, and are acknowledged, at one instant; of a producer that is
+ * killed before, none of them is there. Where the array ends another burst begins: if every push is of n,
+ * at most 64, and the capacity is a multiple of n, then each that returns n was one burst. Between the
+ * items of a burst lies nothing of another producer; between two bursts may. Values
+ * of variable size are each acknowledged by itself. -EMSGSIZE ends it where it is met.
  */
 int ipk_queue_push_many(struct ipk_queue *queue, const struct iovec *values, unsigned n,
 			int64_t deadline);
@@ -141,8 +148,11 @@ int ipk_queue_pop(struct ipk_queue *queue, void *buf, size_t size, struct ipk_qu
 
 /*
  * Takes up to n items, side by side in buf at multiples of 8 bytes; waits for the first alone and
- * takes what else is there and fits. Returns how many, 1..n, or why not one. Each is acknowledged by
- * itself once it has been copied: of those that a killed process had copied, some may come again.
+ * takes what else is there and fits. Returns how many, 1..n, or why not one. ret_items, of n, may be NULL.
+ * Elements of a fixed size are taken in bursts, whatever bursts they came in: up to 64 that lie side by
+ * side in the array and were never taken before are acknowledged at one instant, once they have been
+ * copied; of a consumer that is killed before, all of them come again. Of several bursts of one
+ * call the first may be acknowledged and the next not. Others are acknowledged one by one.
  */
 int ipk_queue_pop_many(struct ipk_queue *queue, void *buf, size_t size,
 		       struct ipk_queue_item *ret_items, unsigned n, int64_t deadline);

@@ -104,6 +104,15 @@ static i64 pop_many(struct actor *a, u64 unused)
 	return n < 0 ? n : both((i64)vals[0], n < 2 ? -1 : (i64)vals[1]);
 }
 
+/* The same of a burst: both, or one by one. */
+static void taken_both(struct actor *a, u64 unused, u32 way)
+{
+	struct ipk_queue_lease l[2];
+
+	(void)unused;
+	ipk_queue_lease_many(a->handle, l, way ? 1 : 2, IPK_NOWAIT);
+}
+
 static i64 pop_parts(struct actor *a, u64 unused)
 {
 	i64 first = pop(a, unused);
@@ -189,6 +198,41 @@ static void with_3(struct actor *a)
 	with_items(a, 3);
 }
 
+/* n items, and the next push is of position 0, 4 or so: where bursts of two begin. */
+static void aligned(struct actor *a, u64 n)
+{
+	struct ipk_queue_item item = {.pos = 0};
+	u64 val = 99;
+
+	warm(a);
+	while (a->number == OBSERVER && item.pos % 4 != 3) {
+		push(a, val);
+		ipk_queue_pop(a->handle, &val, sizeof(val), &item, IPK_NOWAIT);
+	}
+	for (u64 i = 1; a->number == OBSERVER && i <= n; i++)
+		push(a, i);
+}
+
+static void aligned_0(struct actor *a)
+{
+	aligned(a, 0);
+}
+
+static void aligned_2(struct actor *a)
+{
+	aligned(a, 2);
+}
+
+static void aligned_3(struct actor *a)
+{
+	aligned(a, 3);
+}
+
+static void aligned_4(struct actor *a)
+{
+	aligned(a, 4);
+}
+
 static void contents(struct actor *a, char *buf, size_t size)
 {
 	size_t n = 0;
@@ -230,9 +274,17 @@ static void contents_text(struct actor *a, char *buf, size_t size)
 	{                                                                                          \
 		"push_many", push_many, v, NULL, 0, push_parts, true                               \
 	}
+#define PUSH_BURST(v)                                                                              \
+	{                                                                                          \
+		"push_burst", push_many, v, .may_refuse = true                                     \
+	}
+#define POP_BURST                                                                                  \
+	{                                                                                          \
+		"pop_burst", pop_many, 0, taken_both, 1, .may_refuse = true                        \
+	}
 #define POP_MANY                                                                                   \
 	{                                                                                          \
-		"pop_many", pop_many, 0, taken, 1, pop_parts, true                                 \
+		"pop_many", pop_many, 0, taken_both, 2, pop_parts, true                            \
 	}
 #define LEASE                                                                                      \
 	{                                                                                          \
@@ -273,6 +325,26 @@ const struct scenario cases_queue[] = {
 	 .program = {{CLOSE}, {POP_WAIT}}},
 	{QUEUE, .name = "many|many", .create = create_2, .fill = warm,
 	 .program = {{PUSH_MANY(11)}, {POP_MANY}}},
+	{QUEUE, .name = "burst|burst", .create = create_4, .fill = aligned_0,
+	 .program = {{PUSH_BURST(11)}, {POP_BURST}}},
+	{QUEUE, .name = "burst|push", .create = create_4, .fill = aligned_0,
+	 .program = {{PUSH_BURST(11)}, {PUSH(21)}}},
+	{QUEUE, .name = "burst,push|push,push", .create = create_4, .fill = aligned_0,
+	 .program = {{PUSH_BURST(11), PUSH(13)}, {PUSH(21)}}},
+	{QUEUE, .name = "burst|pop,pop", .create = create_4, .fill = aligned_0,
+	 .program = {{PUSH_BURST(11)}, {POP, POP}}},
+	{QUEUE, .name = "pop_burst|pop", .create = create_4, .fill = aligned_4,
+	 .program = {{POP_BURST}, {POP}}},
+	{QUEUE, .name = "pop_burst|pop,three", .create = create_4, .fill = aligned_3,
+	 .program = {{POP_BURST}, {POP}}},
+	{QUEUE, .name = "pop_burst|burst,full", .create = create_4, .fill = aligned_4,
+	 .program = {{POP_BURST}, {PUSH_MANY(11)}}},
+	{QUEUE, .name = "pop_burst|push,push,full", .create = create_4, .fill = aligned_4,
+	 .program = {{POP_BURST}, {PUSH(11), PUSH(12)}}},
+	{QUEUE, .name = "burst|close,pop", .create = create_4, .fill = aligned_0,
+	 .program = {{PUSH_BURST(11)}, {CLOSE, POP}}},
+	{QUEUE, .name = "pop_burst,pop|close", .create = create_4, .fill = aligned_2,
+	 .program = {{POP_BURST, POP}, {CLOSE}}},
 	{QUEUE, .name = "lease,ack|push,full", .create = create_2, .fill = with_2,
 	 .program = {{LEASE, ACK}, {PUSH(11)}}},
 	{QUEUE, .name = "lease,nack|pop", .create = create_2, .fill = with_2,
@@ -286,6 +358,14 @@ const struct scenario cases_queue[] = {
 		     {{"pop", pop_text, 0, taken, 1, .may_refuse = true}}}},
 	{QUEUE, .name = "push|push|pop", .create = create_2, .fill = warm, .slow = true,
 	 .program = {{PUSH(11)}, {PUSH(21)}, {POP}}},
+	{QUEUE, .name = "burst|burst|pop_burst", .create = create_4, .fill = aligned_0,
+	 .slow = true, .program = {{PUSH_BURST(11)}, {PUSH_BURST(21)}, {POP_BURST}}},
+	{QUEUE, .name = "pop_many|pop_many|burst", .create = create_4, .fill = aligned_4,
+	 .slow = true, .program = {{POP_MANY}, {POP_MANY}, {PUSH_MANY(11)}}},
+	{QUEUE, .name = "pop|pop|burst,full", .create = create_4, .fill = aligned_4, .slow = true,
+	 .program = {{POP}, {POP}, {PUSH_MANY(11)}}},
+	{QUEUE, .name = "push|push|pop_many", .create = create_4, .fill = aligned_0, .slow = true,
+	 .program = {{PUSH(11)}, {PUSH(21)}, {POP_MANY}}},
 	{QUEUE, .name = "push|pop|pop", .create = create_2, .fill = with_1, .slow = true,
 	 .program = {{PUSH(11)}, {POP}, {POP}}},
 	{QUEUE, .name = "push,push|pop,wait|pop,wait", .create = create_1, .fill = warm,

@@ -32,7 +32,9 @@
  * run: -DN=2 -DNP=1 -DNC=1 -DKV=3 -DKC=3 -DCRASH=2 -DLEASE
  * run: -DN=2 -DNP=1 -DNC=2 -DKV=3 -DKC=2 -DGIVEUP
  * run: -DN=2 -DNP=1 -DNC=2 -DKV=2 -DKC=2 -DLEASE
- *	0.7, 0.2, 1.0, 2.3, 2.3; up to 380 MB, seconds
+ * run: -DN=2 -DNP=1 -DNC=1 -DKV=3 -DKC=3 -DCRASH=1 -DLEASE -DB=2
+ * run: -DN=4 -DNP=2 -DNC=1 -DKV=4 -DKC=0 -DB=3 -DGALLOP
+ *	0.7, 0.2, 1.0, 2.3, 2.3, 0.9, 0.4; up to 380 MB, seconds
  * long: -DN=3 -DNP=1 -DNC=1 -DKV=4 -DKC=3 -DCRASH=1 -DLEASE -DGIVEUP
  * long: -DN=2 -DNP=1 -DNC=2 -DKV=2 -DKC=2 -DCRASH=1
  * long: -DN=2 -DNP=1 -DNC=2 -DKV=1 -DKC=2 -DCRASH=1 -DLEASE -DSHUT
@@ -48,6 +50,12 @@
  * breaks: -DBAD_PEND -DN=2 -DNP=1 -DNC=1 -DKV=2 -DKC=2 -DCRASH=1
  * breaks: -DBAD_ONCE -DN=3 -DNP=1 -DNC=1 -DKV=4 -DKC=3 -DCRASH=1 -DLEASE -DGIVEUP
  * breaks: -DBAD_SEAL -DN=2 -DNP=1 -DNC=1 -DKV=1 -DKC=1 -DSHUT
+ * breaks: -DBAD_HEAD -DN=3 -DNP=2 -DNC=1 -DKV=2 -DKC=0 -DB=2
+ * breaks: -DBAD_FIRST -DN=4 -DNP=2 -DNC=1 -DKV=4 -DKC=0 -DB=3 -DGALLOP
+ * breaks: -DBAD_FREED -DN=2 -DNP=1 -DNC=2 -DKV=2 -DKC=2 -DB=2
+ * breaks: -DBAD_MENDED -DN=2 -DNP=2 -DNC=1 -DKV=2 -DKC=0 -DB=2 -DCRASH=1
+ * breaks: -DBAD_DECIDE -DN=2 -DNP=1 -DNC=1 -DKV=3 -DKC=2 -DB=2 -DCRASH=1
+ * breaks: -DBAD_PASS -DN=2 -DNP=2 -DNC=1 -DKV=2 -DKC=0 -DB=2
  */
 #ifndef N
 #define N 2
