@@ -61,9 +61,7 @@ static unsigned queue_push_many(struct end *e, const struct item8 *it, unsigned 
 
 static unsigned queue_pop_many(struct end *e, struct item8 *it, unsigned n)
 {
-	struct ipk_queue_item got[PEER_BURST];
-
-	return some(ipk_queue_pop_many(e->queue, it, n * sizeof(*it), got, n, IPK_NOWAIT));
+	return some(ipk_queue_pop_many(e->queue, it, n * sizeof(*it), NULL, n, IPK_NOWAIT));
 }
 
 LOOPS_BURST(queue8, struct item8, struct end, queue_push_many(q, it, n), queue_pop_many(q, it, n))

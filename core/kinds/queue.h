@@ -60,10 +60,10 @@
  *	(3) A consumer passes a position only when it has been taken or is void; none is passed that
  *	    holds an item never taken. So an item not yet taken lies at or after every head hint.
  *
- * A word {lap,FREE} tells a producer that T > (lap-1) * cap + i, any other word that T > lap * cap + i:
- * it goes on from there, or from behind all n of a burst. A consumer may skip less: FREE's last position may be void without those
- * before it having been taken (its producer died), so by (2) all up to (lap-2) * cap + i are passed;
- * other words: all up to (lap-1) * cap + i.
+ * A word {lap,FREE} tells a producer that T > (lap-1) * cap + i, any other word that T > lap * cap +
+ * i: it goes on from there, or behind all n of a burst. A consumer may skip less: FREE's last position
+ * may be void without those before it having been taken (its producer died), so by (2) all up to
+ * (lap-2) * cap + i are passed; other words: all up to (lap-1) * cap + i.
  *
  * MOVING UP. A producer at T finds the slot occupied by the lap before. FULL with rdc 0 or WR: the
  * queue is full. LEASED, or FULL with rdc > 0: the item may stay for minutes and must not be in the way.

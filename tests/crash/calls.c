@@ -26,45 +26,39 @@ static int pop(void *q, unsigned from, unsigned to)
 
 #define BURST 3u
 
-/* How many of a burst that begins with code the array holds: so many go at once. */
+/* Of values of a fixed size, as many as are one burst from code on: all of it or nothing. */
 static unsigned burst_from(const struct ipk_queue *q, u64 code)
 {
 	u64 room = q->g.cap - qc_index(&q->g, code);
 
-	return room < BURST ? (unsigned)room : BURST;
+	return q->g.size == 0 ? 1 : room < BURST ? (unsigned)room : BURST;
 }
 
-/* All of a burst is there, or nothing. Values of variable size go one by one: a burst of one. */
-static int push_many(void *handle, unsigned from, unsigned to)
+static int push_many(void *q, unsigned from, unsigned to)
 {
-	struct ipk_queue *q = handle;
+	u32 size = ipk_queue_element_size(q);
 	struct iovec v[BURST];
 	char bytes[BURST][256];
-	unsigned n = q->g.size ? burst_from(q, ipk_queue_tail(q)) : 1;
 
-	if (from != 0 || to == 0)
-		return 0;
-	for (unsigned i = 0; i < n; i++) {
+	for (unsigned i = 0; i < BURST; i++) {
 		memset(bytes[i], 'a' + (int)i, sizeof(bytes[i]));
-		v[i] = (struct iovec){bytes[i], q->g.size ? q->g.size : 8};
+		v[i] = (struct iovec){bytes[i], size ? size : 8};
 	}
-	return ipk_queue_push_many(q, v, n, IPK_NOWAIT);
+	return from == 0 && to > 0
+		       ? ipk_queue_push_many(q, v, burst_from(q, ipk_queue_tail(q)), IPK_NOWAIT)
+		       : 0;
 }
 
-/* The same the other way. */
-static int pop_many(void *handle, unsigned from, unsigned to)
+static int pop_many(void *q, unsigned from, unsigned to)
 {
-	struct ipk_queue *q = handle;
-	struct ipk_queue_item items[BURST];
 	struct ipk_queue_taken t;
 	char buf[4096];
 
 	if (from != 0 || to == 0)
 		return 0;
-	if (ipk_queue_find(q, &t) != 0)
-		return -EAGAIN;
-	return ipk_queue_pop_many(q, buf, sizeof(buf), items, q->g.size ? burst_from(q, t.code) : 1,
-				  IPK_NOWAIT);
+	return ipk_queue_find(q, &t) != 0 ? -EAGAIN
+					  : ipk_queue_pop_many(q, buf, sizeof(buf), NULL,
+							       burst_from(q, t.code), IPK_NOWAIT);
 }
 
 static int lease_ack(void *q, unsigned from, unsigned to)

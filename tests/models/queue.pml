@@ -42,7 +42,9 @@
  * long: -DN=2 -DNP=2 -DNC=1 -DKV=1 -DKC=2 -DCRASH=1 -DLEASE -DSHUT
  * long: -DN=2 -DNP=2 -DNC=1 -DKV=2 -DKC=2 -DCRASH=1
  * long: -DN=1 -DNP=1 -DNC=2 -DKV=1 -DKC=2 -DCRASH=1 -DREUSE -DSTALE2
- *	5.5, 5.3, 13, 5.2, 4.2, 28, 37; up to 2.5 GB, two minutes
+ * long: -DN=2 -DNP=1 -DNC=2 -DKV=3 -DKC=2 -DB=2
+ * long: -DN=2 -DNP=1 -DNC=2 -DKV=2 -DKC=2 -DB=2 -DCRASH=1
+ *	5.5, 5.3, 13, 5.2, 4.2, 28, 37, 1.8, 9.5; up to 2.5 GB, two minutes
  * breaks: -DBAD_JUMP -DN=2 -DNP=1 -DNC=2 -DKV=4 -DKC=2 -DGIVEUP
  * breaks: -DBAD_MOVE -DN=3 -DNP=1 -DNC=1 -DKV=4 -DKC=2 -DGIVEUP
  * breaks: -DBAD_RDC -DN=1 -DNP=1 -DNC=2 -DKV=1 -DKC=2 -DCRASH=1 -DREUSE -DSTALE2
