@@ -44,21 +44,18 @@ static int push_many(void *q, unsigned from, unsigned to)
 		memset(bytes[i], 'a' + (int)i, sizeof(bytes[i]));
 		v[i] = (struct iovec){bytes[i], size ? size : 8};
 	}
-	return from == 0 && to > 0
-		       ? ipk_queue_push_many(q, v, burst_from(q, ipk_queue_tail(q)), IPK_NOWAIT)
-		       : 0;
+	return from || !to
+		       ? 0
+		       : ipk_queue_push_many(q, v, burst_from(q, ipk_queue_tail(q)), IPK_NOWAIT);
 }
 
 static int pop_many(void *q, unsigned from, unsigned to)
 {
 	struct ipk_queue_taken t;
+	unsigned n = ipk_queue_find(q, &t) == 0 ? burst_from(q, t.code) : 1;
 	char buf[4096];
 
-	if (from != 0 || to == 0)
-		return 0;
-	return ipk_queue_find(q, &t) != 0 ? -EAGAIN
-					  : ipk_queue_pop_many(q, buf, sizeof(buf), NULL,
-							       burst_from(q, t.code), IPK_NOWAIT);
+	return from || !to ? 0 : ipk_queue_pop_many(q, buf, sizeof(buf), NULL, n, IPK_NOWAIT);
 }
 
 static int lease_ack(void *q, unsigned from, unsigned to)
