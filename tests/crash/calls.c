@@ -7,11 +7,11 @@
 #include "ipk/mutex.h"
 #include "ipk/once.h"
 #include "ipk/pool.h"
+#include "ipk/queue.h"
 #include "ipk/rwlock.h"
 #include "ipk/semaphore.h"
 #include "ipk/stack.h"
 #include "ipk/stream.h"
-#include "kinds/queue.h"
 #include "kinds/ring.h"
 
 /* Where several calls pass something on: one process runs one trial at a time. */
@@ -22,40 +22,6 @@ static int pop(void *q, unsigned from, unsigned to)
 	char buf[4096];
 
 	return from == 0 && to > 0 ? ipk_queue_pop(q, buf, sizeof(buf), NULL, IPK_NOWAIT) : 0;
-}
-
-#define BURST 3u
-
-/* Of values of a fixed size, as many as are one burst from code on: all of it or nothing. */
-static unsigned burst_from(const struct ipk_queue *q, u64 code)
-{
-	u64 room = q->g.cap - qc_index(&q->g, code);
-
-	return q->g.size == 0 ? 1 : room < BURST ? (unsigned)room : BURST;
-}
-
-static int push_many(void *q, unsigned from, unsigned to)
-{
-	u32 size = ipk_queue_element_size(q);
-	struct iovec v[BURST];
-	char bytes[BURST][256];
-
-	for (unsigned i = 0; i < BURST; i++) {
-		memset(bytes[i], 'a' + (int)i, sizeof(bytes[i]));
-		v[i] = (struct iovec){bytes[i], size ? size : 8};
-	}
-	return from || !to
-		       ? 0
-		       : ipk_queue_push_many(q, v, burst_from(q, ipk_queue_tail(q)), IPK_NOWAIT);
-}
-
-static int pop_many(void *q, unsigned from, unsigned to)
-{
-	struct ipk_queue_taken t;
-	unsigned n = ipk_queue_find(q, &t) == 0 ? burst_from(q, t.code) : 1;
-	char buf[4096];
-
-	return from || !to ? 0 : ipk_queue_pop_many(q, buf, sizeof(buf), NULL, n, IPK_NOWAIT);
 }
 
 static int lease_ack(void *q, unsigned from, unsigned to)
@@ -470,8 +436,8 @@ static int select_send(void *channel, unsigned from, unsigned to)
 
 const struct calls calls[] = {
 	{"queue", "pop()", 1, pop, 0, 0, 0},
-	{"queue", "push_many()", 1, push_many, 0, 0, 0},
-	{"queue", "pop_many()", 1, pop_many, 0, 0, 0},
+	{"queue", "push_many()", 1, queue_push_many, 0, 0, 0},
+	{"queue", "pop_many()", 1, queue_pop_many, 0, 0, 0},
 	{"queue", "lease() ack()", 2, lease_ack, 1, 0, 0},
 	{"queue", "lease() nack()", 2, lease_nack, 2, 0, 0},
 	{"stack", "pop()", 1, stack_pop, 0, 0, 0},

@@ -65,6 +65,8 @@ struct calls {
 	unsigned several;
 };
 extern const struct calls calls[]; /* ends with kind NULL */
+int queue_push_many(void *q, unsigned from, unsigned to);
+int queue_pop_many(void *q, unsigned from, unsigned to);
 
 /* One operation as it is tried: a verb of the kind, one of the segment's own, or C functions. */
 struct trial {
