@@ -31,7 +31,26 @@ struct waiter {
 	struct ipk_buf record;
 	size_t off;
 	struct request *now;
+	/* of a verb that reads on: behind what was delivered; and behind what is */
+	uint64_t place, end;
 };
+
+/* Takes nothing: it was not there when the file was opened. */
+static int refuse(struct ipk_call *call, const struct ipk_item *item)
+{
+	(void)call, (void)item;
+	return -EAGAIN;
+}
+
+/* What comes from the opening on is read, not from the first read on. */
+static void begin_here(struct handle *h)
+{
+	const struct ipk_op *op = tree_wait_op(h->attach->kind, h->place.key);
+	struct ipk_call call = {.count = 1, .emit = refuse, .place = &h->waiter->place};
+
+	if (op && op->flags & IPK_OP_PLACE)
+		attach_run(h->attach, op, &call, NULL);
+}
 
 int wait_open(struct handle *h)
 {
@@ -47,7 +66,10 @@ int wait_open(struct handle *h)
 		return -ENOMEM;
 	pthread_mutex_init(&w->lock, NULL);
 	pthread_cond_init(&w->change, NULL);
+	w->place = UINT64_MAX;
 	h->waiter = w;
+	if (h->attach)
+		begin_here(h);
 	return 0;
 }
 
@@ -97,6 +119,8 @@ static int emit(struct ipk_call *call, const struct ipk_item *item)
 	int r = item->text ? ipk_buf_add(&w->record, item->data, item->len)
 			   : ipk_value_print(call->type, item->data, item->len, 0, &w->record);
 
+	w->end = item->pos + 1;
+
 	return r < 0 && r != -EBADMSG ? r : ipk_buf_add(&w->record, "\n", 1);
 }
 
@@ -116,6 +140,8 @@ static bool deliver(struct waiter *w, struct request *q)
 	if (fuse_reply_buf(q->j->req, w->record.data + w->off, n) < 0)
 		return false;
 	w->off += n;
+	if (w->off == w->record.len && w->place != UINT64_MAX)
+		w->place = w->end;
 	return true;
 }
 
@@ -209,7 +235,10 @@ static int run_verb(struct handle *h, struct request *q, bool nonblock)
 		.flush = flush,
 		.tool = w,
 	};
+	uint64_t place = w->place; /* which delivering moves on */
 
+	if (place != UINT64_MAX)
+		call.place = &place;
 	w->record.len = w->off = 0;
 	w->now = q;
 	return attach_run(h->attach, op, &call, q->j);
@@ -310,7 +339,8 @@ static int end_str(struct ipk_visitor *v, const char *name, const char *val)
 	return 0;
 }
 
-static bool has_record(struct handle *h)
+/* from: the first position that can be read, for a reader with a place of its own. */
+static bool has_record(struct handle *h, uint64_t from)
 {
 	struct ipk_visitor closed = {end_u64, end_i64, end_bool, end_str};
 	struct place p = h->place;
@@ -321,7 +351,7 @@ static bool has_record(struct handle *h)
 	/* What cannot be read any more does not wait either. */
 	ready = r < 0 || !s.kind;
 	if (!ready && s.kind->items)
-		ready = s.kind->items(&s.obj, 0, UINT64_MAX, is_free, NULL) != 0;
+		ready = s.kind->items(&s.obj, from, UINT64_MAX, is_free, NULL) != 0;
 	if (!ready && s.kind->stats_visit)
 		ready = s.kind->stats_visit(&s.obj, &closed) != 0;
 	subject_close(&s, &p);
@@ -332,13 +362,15 @@ bool wait_ready(struct job *j, struct handle *h)
 {
 	struct waiter *w = h->waiter;
 	struct ipk_buf now = {0};
+	uint64_t from;
 	bool ready;
 
 	if (h->attach) {
 		pthread_mutex_lock(&w->lock);
 		ready = w->delivering;
+		from = w->place == UINT64_MAX ? 0 : w->place;
 		pthread_mutex_unlock(&w->lock);
-		return ready || has_record(h);
+		return ready || has_record(h, from);
 	}
 	ready = wait_value(j, h, &now) < 0;
 	pthread_mutex_lock(&w->lock);

@@ -97,8 +97,15 @@ static int run_sub(struct ipk_call *call)
 		return -ENOMEM;
 	r = ipk_stream_subscribe(call->handle, name, back, &rd.sub, &call->err);
 	if (r == 0) {
-		while (r == 0 && call->done < want)
+		if (call->place && *call->place != UINT64_MAX)
+			ipk_stream_seek(rd.sub, *call->place);
+		while (r == 0 && call->done < want) {
+			if (call->place)
+				*call->place = ipk_stream_position(rd.sub);
 			r = print_some(call, &rd, want - call->done);
+		}
+		if (r == 0 && call->place)
+			*call->place = ipk_stream_position(rd.sub);
 		ipk_stream_unsubscribe(rd.sub);
 	}
 	free(rd.buf);
@@ -149,7 +156,7 @@ const struct ipk_op ipk_stream_ops[] = {
 	{.name = "sub",
 	 .summary = "print records as they come, until the stream is closed",
 	 .example = "ipcctl emit S/x one two; ipcctl sub S/x --from-start -n 2",
-	 .flags = IPK_OP_BLOCK | IPK_OP_OUT | IPK_OP_COUNT | IPK_OP_TRY_WRITE,
+	 .flags = IPK_OP_BLOCK | IPK_OP_OUT | IPK_OP_COUNT | IPK_OP_TRY_WRITE | IPK_OP_PLACE,
 	 .args = sub_args,
 	 .run = run_sub},
 	{.name = "forget",

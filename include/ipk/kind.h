@@ -121,6 +121,7 @@ struct ipk_call {
 	 * runs none
 	 */
 	int (*command)(struct ipk_call *call, const char *text, bool foreign, struct ipk_buf *out);
+	uint64_t *place; /* PLACE op: in and out, where it reads on; UINT64_MAX: it begins. NULL: it does each time */
 	bool hold; /* CMD op without OUT: a CMD follows that shall hold what is taken, as flock(1) does */
 	int hold_fd; /* out, with hold: the holder's descriptor, which CMD inherits; closing it lets go */
 	const struct ipk_choice *choice; /* MANY: all objects, handle's the first; NULL: that alone */
@@ -142,6 +143,7 @@ struct ipk_call {
 #define IPK_OP_CMD 128u /* "-- CMD" may follow */
 #define IPK_OP_MANY 256u /* further REFs may follow, each may be REF=VALUE */
 #define IPK_OP_TRY_WRITE 512u /* attached for writing where that is allowed, else for reading */
+#define IPK_OP_PLACE 1024u /* reads on from a place of its reader's own */
 
 struct ipk_op {
 	const char *name; /* the verb */
