@@ -317,7 +317,7 @@ static int set_one(struct loader *l, const char *key, size_t klen, const void *d
 	l->call.key_len = klen;
 	l->call.next = next_one;
 	l->call.err.text[0] = '\0';
-	r = l->op->run(&l->call);
+	r = ipk_op_run(l->op, &l->call);
 	l->n += r == 0;
 	return r > 0 ? -EEXIST : r;
 }
@@ -391,7 +391,7 @@ static int run_load(struct cli *c, struct cli_object *ob, struct cli_input *in)
 	} else {
 		in->type = ob->type;
 		in->flags = IPK_VALUE_JSON;
-		r = l.op->run(&l.call);
+		r = ipk_op_run(l.op, &l.call);
 		l.n = l.call.done;
 	}
 	if (r < 0) {

@@ -93,7 +93,7 @@ static int choose(struct many *m)
 	call.nchoices = m->n;
 	cli_flush(m->c);
 	m->c->out->hold = true;
-	r = m->op->run(&call);
+	r = ipk_op_run(m->op, &call);
 	r = cli_call_status(&t, m->op, &call, r, 0);
 	m->c->out->hold = false;
 	free((void *)call.arg);

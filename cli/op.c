@@ -297,7 +297,7 @@ static int run(struct cli_tool *t, const struct ipk_op *op, struct ipk_call *cal
 
 	if (!each) {
 		call->hold = t->c->tail != NULL;
-		r = op->run(call);
+		r = ipk_op_run(op, call);
 		if (r == 0 && call->hold && !call->idle)
 			return hold(t, op, call);
 		return cli_call_status(t, op, call, r, asked);
@@ -307,7 +307,7 @@ static int run(struct cli_tool *t, const struct ipk_op *op, struct ipk_call *cal
 		call->count = 1;
 		call->done = 0;
 		t->ran = false;
-		status = cli_call_status(t, op, call, r = op->run(call), 0);
+		status = cli_call_status(t, op, call, r = ipk_op_run(op, call), 0);
 		if (r < 0)
 			break;
 	}

@@ -334,6 +334,11 @@ static int remove_one(struct cli *c, char *text)
 		cli_close(&ob);
 		return key ? remove_item(c, text) : r;
 	}
+	/* Gone a moment ago, and another of that name is there now. */
+	if (!ob.ref.object) {
+		cli_close(&ob);
+		return cli_fail_code(c, -ENOENT, &err);
+	}
 	r = ipk_segment_open(ob.ref.segment, IPK_READ | IPK_WRITE, &seg, &err);
 	if (r == 0)
 		r = ipk_object_remove(seg, ob.ref.object, &err);

@@ -43,6 +43,11 @@ const struct ipk_op *ipk_kind_op(const struct ipk_kind *kind, const char *verb)
 	return NULL;
 }
 
+int ipk_op_run(const struct ipk_op *op, struct ipk_call *call)
+{
+	return ipk_unless_lost(call->seg, op->run(call), &call->err);
+}
+
 static struct ipk_obj_hooks hooks[IPK_ARRAY_LEN(ipk_kinds)];
 static pthread_once_t hooks_once = PTHREAD_ONCE_INIT;
 

@@ -163,7 +163,7 @@ int ipk_object_new(struct ipk_segment *seg, const char *name, const char *kind,
 		return ipk_error_set(err, r, "out of memory");
 	r = take_params(&n, params, nparams, err);
 	if (r == 0)
-		r = create_object(seg, name, &n, err);
+		r = ipk_unless_lost(seg, create_object(seg, name, &n, err), err);
 	ipk_type_free(n.type);
 	ipk_type_free(n.key);
 	free(n.param);

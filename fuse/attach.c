@@ -119,7 +119,7 @@ int attach_run(struct attach *a, const struct ipk_op *op, struct ipk_call *call,
 	if (!call->flush)
 		call->flush = nothing_to_flush;
 	ipk_thread_cancel_word(j ? &j->cancel : NULL);
-	r = op->run(call);
+	r = ipk_op_run(op, call);
 	ipk_thread_cancel_word(NULL);
 	if (call->hold_fd >= 0)
 		close(call->hold_fd);

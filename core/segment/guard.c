@@ -20,6 +20,7 @@ struct range {
 	uintptr_t from; /* 0: to be used again; 1: being filled in */
 	u64 len;
 	bool head;
+	bool lost;          /* replaced */
 	struct range *next; /* constant */
 };
 
@@ -55,6 +56,7 @@ void ipk_guard_add(void *from, u64 len, bool head)
 		return;
 	r->len = len;
 	r->head = head;
+	ipk_st(&r->lost, false, relaxed);
 	ipk_st(&r->from, (uintptr_t)from, release); /* pairs with the handler's acquire */
 }
 
@@ -63,6 +65,14 @@ void ipk_guard_drop(void *from)
 	for (struct range *r = ipk_ld(&ranges, acquire); r; r = r->next)
 		if (ipk_ld(&r->from, relaxed) == (uintptr_t)from)
 			ipk_st(&r->from, (uintptr_t)0, release);
+}
+
+bool ipk_guard_lost(void *from)
+{
+	for (struct range *r = ipk_ld(&ranges, acquire); r; r = r->next)
+		if (ipk_ld(&r->from, relaxed) == (uintptr_t)from)
+			return ipk_ld(&r->lost, relaxed);
+	return false;
 }
 
 static bool replace(uintptr_t at)
@@ -76,6 +86,8 @@ static bool replace(uintptr_t at)
 			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1,
 			 0) == MAP_FAILED)
 			return false;
+		/* Relaxed: read by who made the access, or who joined it. */
+		ipk_st(&r->lost, true, relaxed);
 		if (r->head)
 			ipk_st(&((struct ipk_header *)from)->removed, 1u, release);
 		return true;

@@ -181,8 +181,18 @@ static u64 find_solid(struct ipk_tx *tx, u64 n)
 	return page;
 }
 
-u64 ipk_pages_take(struct ipk_tx *tx, u64 n, u32 type)
+/* Whether n pages may have no memory behind them and have to get it. */
+static bool to_reserve(const struct ipk_tx *tx, u32 flags, bool holes)
 {
+	if (tx->seg->flags & IPK_SEG_HUGE)
+		return false;
+	/* What is free there is not known to have any. */
+	return tx->seg->flags & IPK_SEG_SPARSE ? !holes : flags & IPK_PGF_HOLE;
+}
+
+u64 ipk_pages_take(struct ipk_tx *tx, u64 n, u32 type, bool holes)
+{
+	bool sparse = tx->seg->flags & IPK_SEG_SPARSE;
 	u64 page, len;
 	u32 flags;
 
@@ -197,11 +207,11 @@ u64 ipk_pages_take(struct ipk_tx *tx, u64 n, u32 type)
 	}
 	if (!page || !free_run(tx, page, &len, &flags))
 		return 0;
-	if ((flags & IPK_PGF_HOLE) && !(tx->seg->flags & (IPK_SEG_SPARSE | IPK_SEG_HUGE))) {
+	if (to_reserve(tx, flags, holes)) {
 		int r = ipk_reserve(tx->seg->fd, page * IPK_PAGE, n * IPK_PAGE);
 
 		if (r == -ENOSPC)
-			page = find_solid(tx, n);
+			page = sparse ? 0 : find_solid(tx, n);
 		if (r < 0 && (r != -ENOSPC || !page || !free_run(tx, page, &len, &flags))) {
 			tx->fs_full = r == -ENOSPC;
 			ipk_tx_fail(tx, r);
@@ -283,7 +293,7 @@ u64 ipk_tx_alloc(struct ipk_tx *tx, u64 size, u32 flags)
 	}
 	n = size ? ipk_align_up(size, IPK_PAGE) / IPK_PAGE : 1;
 	if (meta) {
-		off = ipk_pages_take(tx, n, IPK_PG_META) * IPK_PAGE;
+		off = ipk_pages_take(tx, n, IPK_PG_META, false) * IPK_PAGE;
 		count(tx, &h->meta_pages, n, true);
 	} else if (size <= IPK_SLAB_MAX) {
 		u32 cls = ipk_class_of(size);
@@ -291,7 +301,7 @@ u64 ipk_tx_alloc(struct ipk_tx *tx, u64 size, u32 flags)
 		off = ipk_slab_take(tx, cls);
 		count(tx, &h->used, ipk_class_size[cls], true);
 	} else {
-		off = ipk_pages_take(tx, n, IPK_PG_RUN) * IPK_PAGE;
+		off = ipk_pages_take(tx, n, IPK_PG_RUN, flags & IPK_ALLOC_HOLES) * IPK_PAGE;
 		count(tx, &h->used, n * IPK_PAGE, true);
 	}
 	/*

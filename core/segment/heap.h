@@ -84,7 +84,8 @@ int ipk_tx_commit(struct ipk_tx *tx);
 int ipk_journal_replay(struct ipk_segment *seg);
 
 /* heap.c: runs of pages. n pages of that type, or 0; taking does not count in any total. */
-u64 ipk_pages_take(struct ipk_tx *tx, u64 n, u32 type);
+/* holes: as IPK_ALLOC_HOLES */
+u64 ipk_pages_take(struct ipk_tx *tx, u64 n, u32 type, bool holes);
 void ipk_pages_give(struct ipk_tx *tx, u64 page, u64 len, u32 flags);
 /* Takes the free run that ends right before page out of its list; returns its first page, or page.
  */

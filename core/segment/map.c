@@ -157,6 +157,32 @@ int ipk_segment_open_fd(int fd, unsigned mode, struct ipk_segment **ret_seg, str
 	return r;
 }
 
+int ipk_segment_lost(struct ipk_segment *seg)
+{
+	struct stat st;
+
+	if (!ipk_guard_lost(seg->base))
+		return 0;
+	return seg->flags & IPK_SEG_SPARSE && fstat(seg->fd, &st) == 0 &&
+			       (u64)st.st_size >= ipk_ld(&seg->size, relaxed)
+		       ? -ENOSPC
+		       : -EBADMSG;
+}
+
+int ipk_unless_lost(struct ipk_segment *seg, int r, struct ipk_error *err)
+{
+	int lost = seg ? ipk_segment_lost(seg) : 0;
+
+	/* Who was told that something is wrong already knows enough of a file that was cut short. */
+	if (lost == 0 || (r < 0 && lost != -ENOSPC))
+		return r;
+	return ipk_error_set(
+		err, lost, "segment %.120s: %s", seg->name,
+		lost == -ENOSPC
+			? "the file system is full, and this memory is not reserved (--sparse)"
+			: "its file was made shorter");
+}
+
 void ipk_segment_close(struct ipk_segment *seg)
 {
 	if (!seg)

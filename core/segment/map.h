@@ -23,6 +23,7 @@ void ipk_boot_id(u64 ret_id[2]);
 
 /* True for a path ("/", "./", "../" in front); else it is a name. */
 bool ipk_is_path(const char *name);
+bool ipk_is_proc_fd(const char *path);
 /* $IPK_DIR or its default. */
 const char *ipk_dir_path(void);
 

@@ -102,7 +102,8 @@ static int create(struct ipk_tx *tx, void *arg)
 
 	if (r != -ENOENT)
 		return r == 0 ? -EEXIST : r;
-	c->off = ipk_tx_alloc(tx, block_size(c->size), 0);
+	c->off =
+		ipk_tx_alloc(tx, block_size(c->size), c->size < ZERO_BY_HOLE ? 0 : IPK_ALLOC_HOLES);
 	if (!c->off)
 		return tx->error;
 	o = (void *)(tx->seg->base + c->off);

@@ -75,7 +75,7 @@ int ipk_segment_path(const char *name, char *buf, size_t size, struct ipk_error 
 }
 
 /* /proc/PID/fd/N is a link by nature, and the one to open a memfd by. */
-static bool is_proc_fd(const char *path)
+bool ipk_is_proc_fd(const char *path)
 {
 	const char *p;
 
@@ -123,7 +123,7 @@ int ipk_file_open(const char *name, int flags, int *ret_fd, char *path, struct s
 		return r;
 	/* O_NONBLOCK: a fifo of that name must not hold us up. It means nothing for files. */
 	flags |= O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
-	fd = open(path, is_proc_fd(path) ? flags : flags | O_NOFOLLOW);
+	fd = open(path, ipk_is_proc_fd(path) ? flags : flags | O_NOFOLLOW);
 	r = fd < 0 ? -errno : 0;
 	if (r == -ELOOP && !ipk_is_path(name))
 		r = open_huge(path, flags, &fd);

@@ -86,6 +86,13 @@ int ipk_segment_remove(const char *name, struct ipk_error *err)
 		return 0;
 	if (r < 0)
 		return ipk_error_set(err, r, "%s", other.text);
+	if (ipk_is_proc_fd(path)) {
+		close(fd);
+		return ipk_error_set(err, -EINVAL,
+				     "segment %.120s: a descriptor is no name; what it stands for "
+				     "goes when the last one is closed",
+				     name);
+	}
 	r = ipk_magic_check(fd, name, err);
 	if (r == 0) {
 		r = remove_names(path, &st);

@@ -82,6 +82,8 @@ static inline struct ipk_self *ipk_self(struct ipk_segment *seg, int *ret_error)
 
 /* ---- memory ------------------------------------------------------------------------------- */
 
+/* r, unless the segment was lost (ipk_segment_lost()): then that, with err saying so. */
+int ipk_unless_lost(struct ipk_segment *seg, int r, struct ipk_error *err);
 int ipk_refresh_size(struct ipk_segment *seg); /* rereads header.size; bounded by fstat */
 
 /*
@@ -187,9 +189,11 @@ void ipk_tx_set(struct ipk_tx *tx, u64 *p, u64 val);
 /*
  * A block of at least size bytes, contents undefined, 64-aligned (page-aligned above 2048).
  * Returns its offset or 0 (then fn returns tx->error at once). The block may be written before
- * commit. IPK_ALLOC_META: does not count in used.
+ * commit. IPK_ALLOC_META: does not count in used. IPK_ALLOC_HOLES: it may be without memory in a
+ * sparse segment, where a store may then find the file system full; any other block has its memory.
  */
 #define IPK_ALLOC_META 1u
+#define IPK_ALLOC_HOLES 2u
 u64 ipk_tx_alloc(struct ipk_tx *tx, u64 size, u32 flags);
 /*
  * Frees the whole block. It stays as it is until the commit and is not handed out again before:

@@ -63,7 +63,7 @@ u64 ipk_slab_take(struct ipk_tx *tx, u32 cls)
 			return 0;
 		}
 	} else {
-		page = ipk_pages_take(tx, 1, IPK_PG_SLAB);
+		page = ipk_pages_take(tx, 1, IPK_PG_SLAB, false);
 		if (!page)
 			return 0;
 		list(tx, page, cls);

@@ -300,6 +300,8 @@ extern const struct ipk_kind *const ipk_kinds[];
 const struct ipk_kind *ipk_kind_by_name(const char *name);
 const struct ipk_kind *ipk_kind_by_id(uint16_t id);
 const struct ipk_op *ipk_kind_op(const struct ipk_kind *kind, const char *verb);
+/* op->run(), but what it did in a segment that was lost meanwhile (ipk_segment_lost()) failed. */
+int ipk_op_run(const struct ipk_op *op, struct ipk_call *call);
 
 /*
  * Creates an object. params: name/value pairs as text, checked against kind->params; "type" and,

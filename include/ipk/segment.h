@@ -128,6 +128,13 @@ int ipk_segment_sweep(struct ipk_segment *seg);
  */
 int ipk_segment_guard(void);
 
+/*
+ * Whether that has happened to a segment: 0; -EBADMSG: its file was made shorter; -ENOSPC: a sparse
+ * segment's file system had no memory for what was stored. What was called last may have been told
+ * of success, and has done nothing.
+ */
+int ipk_segment_lost(struct ipk_segment *seg);
+
 #pragma GCC visibility pop
 #ifdef __cplusplus
 }

@@ -400,3 +400,44 @@ os.execvp(sys.argv[4], sys.argv[4:])
 		[ "$(cat out)" = "$error" ]
 	done
 }
+
+@test "a sparse segment on a full file system refuses what has no room, and keeps what it took" {
+	[ "$(id -u)" -eq 0 ] || skip "only root can mount a small file system"
+	local i n=0
+	place=$(mktemp -d "${TMPDIR:-/tmp}/ipk-cli.XXXXXX")
+	mounted=$place
+	mount -t tmpfs -o size=1m none "$place"
+	IPK_DIR=$place ipcctl new S --sparse --size 4M
+	IPK_DIR=$place ipcctl new S/q queue --cap 100
+	head -c 200000 /dev/zero | tr '\0' x >big
+	for i in 1 2 3 4 5 6 7; do
+		status=0
+		IPK_DIR=$place ipcctl push S/q --value-file big 2>err || status=$?
+		[ "$status" -eq 0 ] || [ "$status" -eq 11 ]
+		[ "$status" -ne 0 ] || n=$((n + 1))
+	done
+	[ "$n" -gt 2 ] && [ "$n" -lt 7 ]
+	# an array that is all holes takes what has room, and says when there is none
+	IPK_DIR=$place ipcctl new S/a array --cap 400K
+	IPK_DIR=$place fails 11 ipcctl fill S/a 7
+	says 'file system is full'
+	[ "$(IPK_DIR=$place ipcctl drain S/q -r | wc -c)" -eq $((n * 200000)) ]
+	IPK_DIR=$place prints '' ipcctl fsck S
+}
+
+@test "a segment that a descriptor names has no name to remove" {
+	ipcctl new -P "$PWD/S.ipk/q" queue
+	exec 7<>S.ipk
+	fails 2 ipcctl rm "/proc/$BASHPID/fd/7"
+	exec 7>&-
+	[ -e S.ipk ]
+	cat >memfd.py <<-'E'
+	import os, subprocess
+	fd = os.memfd_create("x")
+	os.write(fd, open("S.ipk", "rb").read())
+	ref = "/proc/%d/fd/%d" % (os.getpid(), fd)
+	for status, words in (0, ["push", ref + "/q", "a"]), (2, ["rm", ref]), (0, ["rm", ref + "/q"]):
+	    assert subprocess.call(["ipcctl"] + words) == status, words
+	E
+	python3 memfd.py
+}
