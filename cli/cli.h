@@ -315,6 +315,8 @@ int cli_open(struct cli *c, const char *text, unsigned allowed, struct cli_objec
 int cli_ref(struct cli *c, const char *text, unsigned allowed, struct ipk_ref *ret_ref);
 /* Attaches to what cli_open() found; mode as for ipk_segment_open(), unless ob->seg is there. */
 int cli_attach(struct cli *c, struct cli_object *ob, unsigned mode);
+/* What is wrong with the key of ob.ref, by the code that looking for it gave. */
+int cli_key_error(struct cli *c, struct cli_object *ob, int r);
 int cli_no_key(struct cli *c, const struct cli_object *ob); /* says so; an exit status */
 void cli_close(struct cli_object *ob);
 /* Finds the object of ob's ref again or for the first time; -ENOENT and the like are not said. */

@@ -297,6 +297,14 @@ static int next_one(struct ipk_call *call, struct ipk_item *item, int max)
 	return 1;
 }
 
+/* What an operation would tell of each value, such as its place in a pool, is not asked for. */
+static int say_nothing(struct ipk_call *call, const struct ipk_item *item)
+{
+	(void)call;
+	(void)item;
+	return 0;
+}
+
 struct loader {
 	struct cli *c;
 	struct cli_object *ob;
@@ -384,6 +392,7 @@ static int run_load(struct cli *c, struct cli_object *ob, struct cli_input *in)
 	if (r)
 		return r;
 	l.call.tool = &l.one;
+	l.call.emit = say_nothing;
 	l.call.timeout = c->opt.timeout < 0 ? 0 : c->opt.timeout;
 	l.call.count = 0;
 	if (l.op->flags & IPK_OP_KEY) {

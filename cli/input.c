@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cli.h"
@@ -47,11 +48,26 @@ int cli_input_words(struct cli_input *in, struct cli *c, const struct ipk_type *
 
 /* ---- streams ---------------------------------------------------------------------------- */
 
+/* What is said before anything is read, with the name of the thing, and is the caller's mistake. */
+static int unreadable(int fd)
+{
+	int flags = fcntl(fd, F_GETFL);
+	struct stat st;
+
+	if (flags < 0 || (flags & O_ACCMODE) == O_WRONLY || fstat(fd, &st) != 0)
+		return EBADF;
+	return S_ISDIR(st.st_mode) ? EISDIR : 0;
+}
+
 int cli_input_stream(struct cli_input *in, struct cli *c, const struct ipk_type *type, int fd)
 {
 	*in = (struct cli_input){.c = c, .type = type, .fd = fd, .cap = READ_SIZE};
 	if (fd == STDIN_FILENO && c->stdin_taken)
 		return cli_usage(c, "standard input is where the batch comes from");
+	if (unreadable(fd))
+		return cli_usage(c, "cannot read %s: %s",
+				 fd == STDIN_FILENO ? "standard input" : "the file",
+				 strerror(unreadable(fd)));
 	if (fd == STDIN_FILENO)
 		cli_guard_stdin();
 	in->buf = malloc(in->cap);

@@ -110,6 +110,8 @@ static int unknown_verb(struct cli *c)
 	char text[96];
 	int k;
 
+	if (ipk_kind_by_name(c->verb))
+		return cli_usage(c, "a kind and no verb; see: ipcctl help %s", c->verb);
 	cli_suggest_init(&s, c->verb);
 	for (cmd = cli_commands; cmd->name; cmd++)
 		if (!cmd->hidden)

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <unistd.h>
 
 #include "cli.h"
@@ -112,7 +113,6 @@ int cli_umount(struct cli *c)
 {
 	char dir[PATH_MAX];
 	char *fuse[] = {(char *)"fusermount3", (char *)"-u", (char *)"--", dir, NULL};
-	char *plain[] = {(char *)"umount", (char *)"--", dir, NULL};
 	int r;
 
 	r = absolute(c->word[0], dir);
@@ -120,6 +120,13 @@ int cli_umount(struct cli *c)
 		return cli_fail(c, cli_exit_of(r), r, "%s", strerror(-r));
 	if (!is_ours(dir))
 		return cli_fail(c, CLI_ABSENT, -EINVAL, "ipcfs is not mounted there");
-	r = cli_run_command(c, geteuid() && in_path("fusermount3") ? fuse : plain, NULL, 0);
+	if (geteuid() == 0 || !in_path("fusermount3")) {
+		if (umount2(dir, UMOUNT_NOFOLLOW) == 0)
+			return 0;
+		return cli_fail(c, cli_exit_of(-errno), -errno, "%s%s", strerror(errno),
+				errno == EBUSY ? ": somebody has a file or directory of it open"
+					       : "");
+	}
+	r = cli_run_command(c, fuse, NULL, 0);
 	return r == 0 || r > 125 ? r : CLI_NO; /* it has said why */
 }

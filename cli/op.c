@@ -53,7 +53,12 @@ static int next(struct ipk_call *call, struct ipk_item *item, int max)
 static int bad_arg(struct cli *c, const struct ipk_arg *spec, int r, const struct ipk_error *err)
 {
 	int status = spec->type == IPK_ARG_VALUE ? CLI_WRONG : CLI_USAGE;
+	const char *text = err->text + (strncmp(err->text, "--", 2) ? 0 : 2);
+	size_t len = strlen(spec->name);
 
+	/* What is wrong with a number names it already. */
+	if (!strncmp(text, spec->name, len) && text[len] == ' ')
+		return cli_fail(c, status, r, "%s", err->text);
 	return cli_fail(c, status, r, "%s%s: %s", spec->positional ? "" : "--", spec->name,
 			err->text[0] ? err->text : ipk_strerror(r));
 }
@@ -172,6 +177,18 @@ int cli_call(struct cli_tool *t, const struct ipk_op *op, char **word, int n, st
 	return r;
 }
 
+/* The verb's operation; of drain and of rm, the one that they stand for. */
+static const struct ipk_op *op_of(struct cli *c, const struct ipk_kind *kind, const char *verb)
+{
+	const struct ipk_op *op;
+
+	if (c->drain) {
+		op = ipk_kind_op(kind, "pop");
+		return op ? op : ipk_kind_op(kind, "recv");
+	}
+	return ipk_kind_op(kind, strcmp(verb, "rm") ? verb : "del");
+}
+
 int cli_needs_op(struct cli *c, const struct cli_object *ob, const char *verb,
 		 const struct ipk_op **ret_op)
 {
@@ -181,7 +198,7 @@ int cli_needs_op(struct cli *c, const struct cli_object *ob, const char *verb,
 
 	if (cli_known_kind(c, ob))
 		return CLI_CORRUPT;
-	*ret_op = ipk_kind_op(ob->kind, verb);
+	*ret_op = op_of(c, ob->kind, verb);
 	if (*ret_op)
 		return 0;
 	for (op = ob->kind->ops; op && op->name; op++)
@@ -220,6 +237,9 @@ int cli_call_status(struct cli_tool *t, const struct ipk_op *op, struct ipk_call
 	if (r == -EAGAIN && c->drain)
 		return 0;
 	status = (t->in && t->in->error) || r == -EINVAL ? value_status(r) : cli_exit_of(r);
+	/* An operation that runs one and got none says so. */
+	if (r == -EINVAL && op->flags & IPK_OP_CMD && !c->tail && !c->opt.count_given)
+		status = CLI_USAGE;
 	if (status == CLI_INTERRUPTED)
 		text = "interrupted";
 	if (op->flags & IPK_OP_IN && asked > 1)
@@ -386,10 +406,9 @@ int cli_op(struct cli *c)
 	return r;
 }
 
-/* pop, of all that is there now. */
+/* pop or recv, of all that is there now. */
 int cli_drain(struct cli *c)
 {
-	c->verb = "pop";
 	c->opt.timeout = 0;
 	if (!c->opt.count_given)
 		c->opt.count = UINT64_MAX - 1;

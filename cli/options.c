@@ -172,9 +172,11 @@ static int unknown_option(struct cli *c, const char *name)
 	for (k = 0; ipk_kinds[k]; k++) {
 		const struct ipk_op *op = ipk_kinds[k]->ops;
 
-		suggest_args(&s, ipk_kinds[k]->params);
+		if (!c->verb || !strcmp(c->verb, "new"))
+			suggest_args(&s, ipk_kinds[k]->params);
 		for (; op && op->name; op++)
-			suggest_args(&s, op->args);
+			if (!c->verb || !strcmp(c->verb, op->name))
+				suggest_args(&s, op->args);
 	}
 	cli_escape(&shown, name, strlen(name));
 	r = cli_usage(c, "no option --%.*s here%s", (int)shown.len, shown.data ? shown.data : "",
@@ -246,7 +248,8 @@ static bool is_negative_value(const char *word)
 {
 	if (!strcmp(word, "-0"))
 		return false;
-	return (word[1] >= '0' && word[1] <= '9') || word[1] == '.' || !strcmp(word, "-inf");
+	return (word[1] >= '0' && word[1] <= '9') || word[1] == '.' || !strcasecmp(word, "-inf") ||
+	       !strcasecmp(word, "-infinity");
 }
 
 static int split(struct cli *c, int argc, char **argv)

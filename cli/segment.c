@@ -276,15 +276,12 @@ static int remove_item(struct cli *c, char *text)
 {
 	char **words = c->word;
 	int nwords = c->nwords, r;
-	const char *verb = c->verb;
 
 	c->word = &text;
 	c->nwords = 1;
-	c->verb = "del";
 	r = cli_op(c);
 	c->word = words;
 	c->nwords = nwords;
-	c->verb = verb;
 	return r;
 }
 
@@ -430,7 +427,8 @@ static int new_name(struct cli *c, const struct cli_object *ob, const char *to, 
 	if (!ipk_object_name_ok(to))
 		return cli_usage(
 			c,
-			"\"%s\" is no name: 1 to 63 of A-Za-z0-9._- that do not begin with . or -",
+			"\"%s\" is no name, or reserved: 1 to 63 of A-Za-z0-9._- that do not begin "
+			"with . or -",
 			to);
 	snprintf(name, 64, "%s", to);
 	return 0;

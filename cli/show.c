@@ -157,7 +157,7 @@ int cli_show(struct cli *c)
 			       : cli_fields(&ob, &rec.render.visitor);
 		if (r < 0) {
 			cli_record_drop(&rec);
-			r = cli_fail_code(c, r, NULL);
+			r = ob.ref.key ? cli_key_error(c, &ob, r) : cli_fail_code(c, r, NULL);
 		} else {
 			cli_record_end(&rec);
 			if (!c->opt.json && !ob.ref.key)

@@ -59,7 +59,7 @@ int cli_no_key(struct cli *c, const struct cli_object *ob)
 	return r;
 }
 
-static int key_error(struct cli *c, struct cli_object *ob, int r)
+int cli_key_error(struct cli *c, struct cli_object *ob, int r)
 {
 	const struct ipk_type *type = cli_key_of(ob, NULL, NULL, NULL);
 	struct ipk_buf key = {0};
@@ -120,7 +120,7 @@ static int get_key(struct reader *rd)
 	else
 		return cli_fail(rd->c, CLI_WRONG, -EMEDIUMTYPE, "%s has no keys",
 				cli_a_kind(ob, kind));
-	return r < 0 ? key_error(rd->c, ob, r) : 0;
+	return r < 0 ? cli_key_error(rd->c, ob, r) : 0;
 }
 
 /* True for text that is JSON by itself: a number, true, false, null, or something quoted. */

@@ -257,8 +257,9 @@ static int parse_u64(const struct ipk_arg *spec, const char *text, size_t len, u
 		*ret_val = val;
 		return 0;
 	}
-	/* "-1" is a number, though not one of these. */
-	if (r == -EINVAL && ipk_integer_parse(text, len, &neg, &mag) < 0)
+	/* "-1" is a number, though not one of these; "0x10" is not how one is written here. */
+	if (r == -EINVAL &&
+	    (len == 0 || text[0] != '-' || ipk_integer_parse(text, len, &neg, &mag) < 0))
 		return wants(spec, "a number such as 1024 or 64K", text, len, err);
 	return out_of_range(spec, text, len, err);
 }

@@ -220,7 +220,9 @@ static int run_get(struct ipk_call *call)
 
 static int run_wait(struct ipk_call *call)
 {
-	return ipk_semaphore_wait(call->handle, ipk_call_deadline(call));
+	int r = ipk_semaphore_wait(call->handle, ipk_call_deadline(call));
+
+	return r == -EAGAIN ? ipk_error_set(&call->err, r, "no permit is free") : r;
 }
 
 const struct ipk_op ipk_semaphore_ops[] = {

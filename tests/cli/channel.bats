@@ -151,3 +151,11 @@ two' ipcctl recv S/d -n 2
 	prints 'one
 two' ipcctl recv S/c -n 2
 }
+
+@test "drain takes what is in the buffer" {
+	ipcctl new -P S/c channel --cap 4
+	prints '' ipcctl drain S/c
+	ipcctl send S/c a b
+	prints $'a\nb' ipcctl drain S/c
+	prints '' ipcctl drain S/c
+}

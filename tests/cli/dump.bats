@@ -114,3 +114,14 @@ b' ipcctl peek ./copy.ipk/q -n 2
 	ipcctl hexdump ./copy.ipk/q
 	[ "$(sha256sum <copy.ipk)" = "$sum" ]
 }
+
+@test "load and cp say nothing on success, whatever the kind" {
+	ipcctl new -P S/p pool --cap 3 --type i32
+	ipcctl add S/p 5 6 >/dev/null
+	ipcctl dump S/p >d
+	prints '' ipcctl cp S/p S/r
+	prints '' ipcctl cp S T
+	ipcctl rm S/p
+	prints '' bash -c 'ipcctl load S/p <d'
+	ipcctl dump S/p | cmp - d
+}

@@ -16,6 +16,18 @@ load common
 	fails 2 ipcctl get
 	fails 2 ipcctl get 'S/a b'
 	fails 2 ipcctl get .hidden/x
+	# what runs a command and got none; what cannot be read from
+	ipcctl new -P S/m mutex
+	ipcctl new S/o once
+	ipcctl new S/q queue
+	fails 2 ipcctl lock S/m
+	fails 2 ipcctl lock S/o
+	fails 2 ipcctl push S/q - <&-
+	fails 2 ipcctl push S/q - </
+	fails 2 ipcctl push S/q - 0>written
+	fails 2 ipcctl load S/q </
+	fails 2 ipcctl set S/m/x --value-file /
+	fails 2 ipcctl batch /
 }
 
 @test "exit 3: no such segment, object or key, or out of bounds" {

@@ -60,7 +60,7 @@ load common
 
 @test "claim sets or breaks it by the end of its command" {
 	ipcctl new -P S/f future
-	fails 6 ipcctl claim S/f
+	fails 2 ipcctl claim S/f
 	ipcctl claim S/f -- ipcctl set S/f done
 	prints 'done' ipcctl get S/f
 	ipcctl reset S/f

@@ -316,3 +316,40 @@ trading/prices' bash -c 'ipcctl complete -- rm trading/ | sort'
 		lacks "$esc" seen
 	fi
 }
+
+@test "an error names what was typed, and the reason" {
+	ipcctl new -P S/m map
+	ipcctl new S/a array --cap 4
+	ipcctl new S/s semaphore
+	ipcctl new S/l latch
+	fails 6 ipcctl drain S/m
+	says 'drain S/m: a map has no drain'
+	fails 6 ipcctl rm S/a/1
+	says 'rm S/a/1: an array has no rm'
+	fails 3 ipcctl rm S/m/k
+	says 'rm S/m/k: no key "k"'
+	fails 3 ipcctl show S/m/k
+	says 'no key "k"'
+	fails 3 ipcctl show S/a/4
+	says '4 is out of bounds: an array of 4'
+	ipcctl acquire S/s
+	fails 5 ipcctl wait S/s --nowait
+	says 'no permit is free'
+	fails 2 ipcctl new S/x queue --cap 0x10
+	says '--cap wants a number such as 1024 or 64K, got "0x10"'
+	fails 2 ipcctl countdown S/l 0
+	says 'countdown S/l: n goes from 1'
+	fails 2 ipcctl mv S/m info
+	says reserved
+	fails 2 ipcctl queue S/q
+	says 'ipcctl help queue'
+	# a suggestion is something that the verb takes
+	fails 2 ipcctl lock S/m --read -- true
+	[[ $line != *dead* ]]
+}
+
+@test "-Infinity is a value too" {
+	ipcctl new -P S/q queue --type f64
+	ipcctl push S/q -Infinity -inf -INF
+	prints $'-inf\n-inf\n-inf' ipcctl drain S/q
+}

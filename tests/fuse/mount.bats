@@ -169,3 +169,16 @@ server_of_mount() {
 	serve
 	refuses 'Permission denied' "${nobody[@]}" cat "$M/open/q/kind"
 }
+
+@test "umount of a mount that somebody is in says so" {
+	ipcctl mount "$M"
+	(cd "$M" && exec sleep 60) 3>&- &
+	pids+=($!)
+	until_true test "/proc/$!/cwd" -ef "$M"
+	run --separate-stderr ipcctl umount "$M"
+	[ "$status" -eq 5 ] || [ "$(id -u)" -ne 0 ]
+	[ "$status" -ne 0 ]
+	[ "${#stderr_lines[@]}" -eq 1 ]
+	kill -9 "${pids[-1]}"
+	until_true ipcctl umount "$M"
+}
