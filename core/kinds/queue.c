@@ -241,7 +241,7 @@ int ipk_queue_push_many(struct ipk_queue *q, const struct iovec *values, unsigne
 	while (i < n) {
 		struct push p = {.values = &values[i], .deadline = i ? IPK_NOWAIT : deadline};
 
-		if (n - i == 1 && p.values->iov_len == q->g.small &&
+		if (n - i == 1 && q->g.size && p.values->iov_len == q->g.small &&
 		    ipk_queue_put(q_fast(q), p.values->iov_base, q->g.small)) {
 			i++;
 			break;

@@ -147,7 +147,7 @@ int ipk_queue_pop_many(struct ipk_queue *q, void *buf, size_t size,
 	ipk_fast_note(&q->obj, me);
 	while (i < n) {
 		p.n = n - i;
-		if (p.n == 1 && p.size >= q->g.small &&
+		if (p.n == 1 && q->g.size && p.size >= q->g.small &&
 		    ipk_queue_get(q_fast(q), p.buf, q->g.small, &t)) {
 			describe(q, &t, &p, q->g.small);
 			i++;

@@ -79,13 +79,15 @@ static int take_back(struct ipk_queue *q, u64 mark, u64 limit, u64 rd, struct ip
 /* The seal was met: the end, unless something can still come back. */
 static int at_end(struct ipk_queue *q)
 {
+	struct qw_apart apart = {0};
 	int r = -EPIPE;
 
 	for (u64 i = 0; i < q->g.cap; i++) {
 		struct ipk_queue_slot *s = q_slot(q, i);
 		u64 w = ipk_ld(&s->w, acquire);
 
-		if (w == 0)
+		/* Never used, nor is any behind it; but a member that a mender has not come to. */
+		if (qw_apart(&apart, w) == 0)
 			break;
 		if (qw_back(w)) {
 			ipk_queue_pend(q);

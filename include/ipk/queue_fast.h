@@ -25,7 +25,7 @@ struct ipk_queue_body {
 	/* 64 */
 	uint32_t shut;
 	uint32_t spare1;
-	uint64_t skipped;     /* positions that never held an item; may lack one for each death */
+	uint64_t skipped; /* positions that never held an item; may lack a claim for each death */
 	uint64_t redelivered; /* items given back; the same */
 	uint64_t spare2[5];
 	/* 128 */

@@ -288,6 +288,24 @@ static void the_end_waits_for_a_burst(void **state)
 	drop_queue(q);
 }
 
+/* A mender has decided that a burst is void and goes no further: what lies behind it still counts. */
+static void the_end_waits_for_what_lies_behind_a_void_burst(void **state)
+{
+	struct ipk_queue *q = queue_at(0);
+	struct ipk_queue_lease lease;
+
+	(void)state;
+	plant(q, 0, burst(0, IPK_QUEUE_FREE, 3, own_slot(q)), 3, 0, 0, 0);
+	ipk_st(&q->b->tail, UINT64_C(3), release);
+	assert_int_equal(push_u64(q, 7), 0);
+	assert_int_equal(ipk_queue_lease(q, &lease, IPK_NOWAIT), 0);
+	assert_int_equal(ipk_queue_shutdown(q), 0);
+	assert_int_equal(pop_u64(q), -EAGAIN);
+	assert_int_equal(ipk_queue_ack(q, &lease), 0);
+	assert_int_equal(pop_u64(q), -EPIPE);
+	drop_queue(q);
+}
+
 /* What was given back comes first and by itself; behind it a burst. */
 static void given_back_items_end_a_burst(void **state)
 {
@@ -319,6 +337,7 @@ int main(void)
 		T(nobody_is_given_a_position_within_a_burst),
 		T(what_is_taken_is_passed),
 		T(the_end_waits_for_a_burst),
+		T(the_end_waits_for_what_lies_behind_a_void_burst),
 		T(given_back_items_end_a_burst),
 	};
 
