@@ -93,7 +93,7 @@ bool soak_answered(const char *what, int64_t r)
 /* One after the other; NULL after the last. */
 static const struct role *next_role(const struct role *r)
 {
-	static const struct role *const tables[] = {roles, lock_roles, message_roles};
+	static const struct role *const tables[] = {roles, lock_roles, message_roles, burst_roles};
 	static size_t table;
 
 	if (!r)

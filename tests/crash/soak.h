@@ -24,6 +24,10 @@
 #define MESSAGES (1u << 24)
 #define READERS 2
 #define OBJECTS 2
+#define BURST 8u /* items, one bit each */
+#define BURSTS (1u << 22)
+#define BURST_POPPERS 2
+#define BURST_INBOX 20u
 #define SOAK_WAIT ipk_deadline(20 * 1000 * 1000)
 #define SOAK_OBJECTS 32
 #define SOAK_LAPSES (1u << 16)
@@ -83,6 +87,11 @@ struct ledger {
 	uint64_t record_at[MESSAGES]; /* by number: position + 1 */
 	unsigned receivers;           /* that ever were */
 	uint64_t promised, awaited, awaits;
+	/* roles_bursts.c: which bursts were acknowledged; of each, the items that came out; what is
+	 * being taken out, by each popper */
+	uint64_t next_burst, bursts_again;
+	uint8_t burst_in[BURSTS], burst_out[BURSTS];
+	uint64_t inbox[BURST_POPPERS][BURST_INBOX];
 };
 extern struct ledger *ledger;
 
@@ -94,7 +103,8 @@ struct role {
 	bool (*check)(char *text, size_t size); /* after the end; text: figures, or what is wrong */
 	void (*remove)(struct ipk_segment *seg);
 };
-extern const struct role roles[], lock_roles[], message_roles[]; /* end with name NULL */
+/* They end with name NULL. */
+extern const struct role roles[], lock_roles[], message_roles[], burst_roles[];
 
 extern unsigned soak_object; /* that this worker is at */
 
