@@ -244,7 +244,9 @@ int ipk_stream_next(struct ipk_stream_sub *sub, void *buf, size_t size,
 			r = me ? ipk_await(&st->obj, me, &st->b->ev, try_next, &rd, deadline) : r;
 		}
 	}
-	if (r == 0 && ipk_after_read(&st->obj) < 0)
+	/* What was read may have been anything, and what it looked like as well. */
+	if ((r == 0 || r == -EPIPE || r == -EMSGSIZE || r == -EBADMSG) &&
+	    ipk_after_read(&st->obj) < 0)
 		r = -ESTALE;
 	rd.item.lost = sub->lost;
 	if (r == 0) {

@@ -455,6 +455,32 @@ static void an_owners_word_never_comes_twice(void **state)
 	ipk_stream_close(st);
 }
 
+/* Whoever may only read keeps nobody from using the memory of what was removed. */
+static void a_reader_of_what_was_removed_is_told_so(void **state)
+{
+	struct ipk_stream_sub *sub;
+	struct ipk_segment *ro;
+	struct ipk_stream *st;
+	char buf[64];
+
+	(void)state;
+	for (int fill = 1; fill < 256; fill++) {
+		assert_int_equal(ipk_stream_create(seg, "x", NULL, NULL), 0);
+		assert_int_equal(ipk_segment_open("s", IPK_READ, &ro, NULL), 0);
+		assert_int_equal(ipk_stream_open(ro, "x", NULL, &st, NULL), 0);
+		assert_int_equal(ipk_stream_subscribe(st, NULL, 0, &sub, NULL), 0);
+		assert_int_equal(ipk_object_remove(seg, "x", NULL), 0);
+		/* Somebody else's bytes by now. */
+		memset(seg->base + st->obj.body, fill, sizeof(struct ipk_stream_body));
+		assert_int_equal(
+			ipk_stream_next(sub, buf, sizeof(buf), NULL, ipk_deadline(100 * MS)),
+			-ESTALE);
+		ipk_stream_unsubscribe(sub);
+		ipk_stream_close(st);
+		ipk_segment_close(ro);
+	}
+}
+
 static void a_child_has_not_inherited_the_name(void **state)
 {
 	struct ipk_stream_sub *sub, *other = NULL;
@@ -496,6 +522,7 @@ int main(void)
 		TEST(absurd_numbers_are_refused),
 		TEST(damage_is_found_and_refused),
 		TEST(an_owners_word_never_comes_twice),
+		TEST(a_reader_of_what_was_removed_is_told_so),
 		TEST(a_child_has_not_inherited_the_name),
 	};
 
