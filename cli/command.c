@@ -55,7 +55,7 @@ const struct cli_command cli_commands[] = {
 	},
 	{
 		.name = "tree",
-		.args = "[SEG]",
+		.args = "[SEG[/OBJ]]",
 		.summary = "draw segments and their objects",
 		.example = "ipcctl tree",
 		.min = 0,

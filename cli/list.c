@@ -294,7 +294,7 @@ int cli_ls(struct cli *c)
 
 struct branches {
 	struct cli *c;
-	const char *segment;
+	const char *segment, *only; /* NULL: all objects */
 	char **line;
 	size_t n, cap;
 };
@@ -308,6 +308,8 @@ static int add_branch(void *arg, const struct ipk_object_view *o)
 	struct ipk_buf b = {0};
 	char text[24];
 
+	if (bs->only && strcmp(bs->only, o->name))
+		return 0;
 	if (bs->n == bs->cap) {
 		size_t room = bs->cap ? 2 * bs->cap : 64;
 		char **grown = reallocarray(bs->line, room, sizeof(*grown));
@@ -361,10 +363,10 @@ static bool utf8(void)
 	return false;
 }
 
-static int tree_of(struct cli *c, struct ipk_view *view, const char *name)
+static int tree_of(struct cli *c, struct ipk_view *view, const char *name, const char *only)
 {
 	const char *tee = utf8() ? "├── " : "|-- ", *end = utf8() ? "└── " : "`-- ";
-	struct branches bs = {.c = c, .segment = name};
+	struct branches bs = {.c = c, .segment = name, .only = only};
 	size_t i;
 	int r = ipk_view_objects(view, add_branch, &bs);
 
@@ -400,9 +402,9 @@ int cli_tree(struct cli *c)
 	int r, first = 0;
 
 	if (c->nwords) {
-		r = cli_open(c, c->word[0], CLI_REF_SEGMENT, &ob);
+		r = cli_open(c, c->word[0], CLI_REF_SEGMENT | CLI_REF_OBJECT, &ob);
 		if (r == 0)
-			r = tree_of(c, ob.view, ob.ref.segment);
+			r = tree_of(c, ob.view, ob.ref.segment, ob.ref.object);
 		cli_close(&ob);
 		return r;
 	}
@@ -414,7 +416,7 @@ int cli_tree(struct cli *c)
 
 		c->ref = names[i];
 		if (bad == 0) {
-			bad = tree_of(c, view, names[i]);
+			bad = tree_of(c, view, names[i], NULL);
 			ipk_view_close(view);
 		} else if (bad != -ENOENT) {
 			bad = cli_fail_code(c, bad, &err);

@@ -254,6 +254,8 @@ would remove T' ipcctl rm --dry-run T/r T
 └── r  array f64 1024/1024
 T' ipcctl tree
 	LC_ALL=C ipcctl tree S | grep -q '^|-- q'
+	[ "$(LC_ALL=C ipcctl tree S/r | cut -c1-5 | paste -sd,)" = 'S,`-- r' ]
+	fails 3 ipcctl tree S/none
 	[ "$(ipcctl tree -j | jq -r '.segment + "/" + .name' | xargs)" = 'S/q S/r' ]
 }
 
