@@ -435,12 +435,12 @@ static int select_send(void *channel, unsigned from, unsigned to)
 }
 
 const struct calls calls[] = {
-	{"queue", "pop()", 1, pop, 0, 0, 0},
+	{"queue", "pop()", 1, pop, 0, 0, 1},
 	{"queue", "push_many()", 1, queue_push_many, 0, 0, 0},
-	{"queue", "pop_many()", 1, queue_pop_many, 0, 0, 0},
+	{"queue", "pop_many()", 1, queue_pop_many, 0, 0, 3},
 	{"queue", "lease() ack()", 2, lease_ack, 1, 0, 0},
 	{"queue", "lease() nack()", 2, lease_nack, 2, 0, 0},
-	{"stack", "pop()", 1, stack_pop, 0, 0, 0},
+	{"stack", "pop()", 1, stack_pop, 0, 0, 1},
 	{"stack", "lease() ack()", 2, stack_lease_ack, 1, 0, 0},
 	{"stack", "lease() nack()", 2, stack_lease_nack, 2, 0, 0},
 	{"semaphore", "acquire() release()", 2, acquire_release, 2, 0, 0},

@@ -5,16 +5,17 @@
 
 #define BURST 3u
 
-/* Of values of a fixed size, as many as are one burst from code on: all of it or nothing. */
-static unsigned burst_from(const struct ipk_queue *q, u64 code)
+/* Of values of a fixed size, as many as are one burst from a slot on: all of it or nothing. */
+static unsigned burst_from(const struct ipk_queue *q, u64 index)
 {
-	u64 room = q->g.cap - qc_index(&q->g, code);
+	u64 room = q->g.cap - index;
 
 	return q->g.size == 0 ? 1 : room < BURST ? (unsigned)room : BURST;
 }
 
-int queue_push_many(void *q, unsigned from, unsigned to)
+int queue_push_many(void *handle, unsigned from, unsigned to)
 {
+	struct ipk_queue *q = handle;
 	u32 size = ipk_queue_element_size(q);
 	struct iovec v[BURST];
 	char bytes[BURST][256];
@@ -23,15 +24,34 @@ int queue_push_many(void *q, unsigned from, unsigned to)
 		memset(bytes[i], 'a' + (int)i, sizeof(bytes[i]));
 		v[i] = (struct iovec){bytes[i], size ? size : 8};
 	}
-	return from || !to
-		       ? 0
-		       : ipk_queue_push_many(q, v, burst_from(q, ipk_queue_tail(q)), IPK_NOWAIT);
+	return from || !to ? 0
+			   : ipk_queue_push_many(q, v,
+						 burst_from(q, qc_index(&q->g, ipk_queue_tail(q))),
+						 IPK_NOWAIT);
+}
+
+/* The slot of the oldest item, whoever has it: what is asked for depends on nobody's death. */
+static u64 oldest(struct ipk_queue *q)
+{
+	u64 tail = qc_index(&q->g, ipk_queue_tail(q)), ret = tail, n = 0;
+	struct qw_apart apart = {0};
+	bool holds[64] = {false};
+
+	for (; n < q->g.cap && n < IPK_ARRAY_LEN(holds); n++)
+		holds[n] = qw_st(qw_apart(&apart, ipk_ld(&q_slot(q, n)->w, relaxed))) >=
+			   IPK_QUEUE_FULL;
+	/* Backwards, a lap at most; there may be holes that the dead left. */
+	for (u64 i = tail, left = n; left; left--) {
+		i = (i + n - 1) % n;
+		if (holds[i])
+			ret = i;
+	}
+	return ret;
 }
 
 int queue_pop_many(void *q, unsigned from, unsigned to)
 {
-	struct ipk_queue_taken t;
-	unsigned n = ipk_queue_find(q, &t) == 0 ? burst_from(q, t.code) : 1;
+	unsigned n = burst_from(q, oldest(q));
 	char buf[4096];
 
 	return from || !to ? 0 : ipk_queue_pop_many(q, buf, sizeof(buf), NULL, n, IPK_NOWAIT);

@@ -61,7 +61,7 @@ struct calls {
 	/* What is there when the caller dies after that many of them is as if it had never come. */
 	unsigned undone;
 	int told; /* what the next to call the first is told when he dies after the first; or 0 */
-	/* So many the first takes, or the second gives back, one by one: others see it happen. */
+	/* So many the first takes, or the second gives back, one by one: others find them gone. */
 	unsigned several;
 };
 extern const struct calls calls[]; /* ends with kind NULL */

@@ -74,11 +74,14 @@ static int run_clean(const struct world *w, const struct trial *t, unsigned n, s
 				   : run_on(w, t, n, false, ret);
 }
 
-/* The verb by which something of the kind is had for as long as a command runs, or NULL. */
-static const struct ipk_op *holder(const struct ipk_kind *kind)
+/*
+ * The verb by which something of the kind is had for as long as a command runs, or NULL; leases: or
+ * an item until it is done with.
+ */
+static const struct ipk_op *holder(const struct ipk_kind *kind, bool leases)
 {
 	for (const struct ipk_op *op = kind->ops; op->name; op++)
-		if (op->flags & IPK_OP_CMD && !(op->flags & IPK_OP_OUT) && !op->ended)
+		if (op->flags & IPK_OP_CMD && (leases || !(op->flags & IPK_OP_OUT)) && !op->ended)
 			return op;
 	return NULL;
 }
@@ -98,7 +101,8 @@ static unsigned on_the_way(const struct world *w, const struct trial *t, unsigne
 	ret->stops = true;
 	if (t->hold || (t->op && t->op->flags & IPK_OP_CONSUME))
 		return t->inputs - k;
-	*ret = (struct trial){.op = w->kind ? holder(w->kind) : NULL, .hold = true, .stops = true};
+	*ret = (struct trial){.hold = true, .stops = true};
+	ret->op = w->kind ? holder(w->kind, t->calls) : NULL;
 	if (!ret->op)
 		return 0;
 	if (t->calls)
