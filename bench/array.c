@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Array elements through the view, through the functions, and through a raw pointer to private memory
- * in the same run. Ratios count, nanoseconds are the machine's own.
+ * Array elements through the view, through the functions, and through a raw pointer to private
+ * memory in the same run. Ratios count, nanoseconds are the machine's own.
  *
  *	bench_array [THOUSANDS of accesses a round]
  */

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the protection costs: queue and map with it, and without what is done only in case that somebody
- * dies (core/base/base.h, IPK_PROTECTED: who owns what, the journal, a look whether an owner lives).
- * Two programs of the same source, one for each library, are worked in turn, round by round.
+ * What the protection costs: queue and map with it, and without what is done only in case that
+ * somebody dies (core/base/base.h, IPK_PROTECTED: who owns what, the journal, a look whether an
+ * owner lives). Two programs of the same source, one for each library, are worked in turn, round by
+ * round.
  *
  *	bench_cost [ROUNDS]
  */
@@ -25,7 +26,7 @@
 static struct ipk_queue *queue;
 static struct ipk_map *map, *wide;
 
-/* ---- what is done ------------------------------------------------------------------------------ */
+/* ---- what is done ---------------------------------------------------------------------------- */
 
 static int push_and_pop(void)
 {
@@ -117,7 +118,7 @@ static const struct work {
 };
 #define WORKS (sizeof(works) / sizeof(*works))
 
-/* ---- the worker --------------------------------------------------------------------------------- */
+/* ---- the worker ------------------------------------------------------------------------------ */
 
 static void prepare(void)
 {
@@ -169,7 +170,7 @@ static int worker(void)
 	return 0;
 }
 
-/* ---- comparing ---------------------------------------------------------------------------------- */
+/* ---- comparing ------------------------------------------------------------------------------- */
 
 struct program {
 	int in, out;

@@ -4,7 +4,8 @@
  * published on 1024cores.net, in shared memory as well), in the same run: what does it cost that
  * any process may be killed at any instruction? Ratios count, nanoseconds are the machine's own.
  *
- * Where Concurrency Kit's headers are installed, its ring for many producers and consumers is there too.
+ * Where Concurrency Kit's headers are installed, its ring for many producers and consumers is there
+ * too.
  *
  *	bench_queue [ROUNDS]
  */
@@ -31,7 +32,7 @@
 static uint64_t items = 32000; /* of a round: short ones, some of which a busy machine leaves alone */
 static unsigned rounds = 100;
 
-/* ---- the peer ---------------------------------------------------------------------------------- */
+/* ---- the peer -------------------------------------------------------------------------------- */
 
 struct cell {
 	_Atomic uint64_t seq;
@@ -112,7 +113,7 @@ static inline int ck_pop(struct ck *c, uint64_t *ret_val)
 }
 #endif
 
-/* ---- measuring ---------------------------------------------------------------------------------- */
+/* ---- measuring ------------------------------------------------------------------------------- */
 
 /* What one thread does with a queue: batch times push, batch times pop; or one of both for ever. */
 struct loops {

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The ring beside unprotected ones in shared memory, in the same run, from one process to another on two
- * pinned cores: an index ring with cached indices ("plain"), one without ("bursts as DPDK's", which
- * reads the other side's index for each burst), and Boost.Lockfree's where it is installed. Rounds are
- * short and go in turn, so that a slow spell of the machine meets all; the median counts, and the
- * best round is what a quiet machine gives. Ratios count, nanoseconds are the machine's own.
+ * The ring beside unprotected ones in shared memory, in the same run, from one process to another
+ * on two pinned cores: an index ring with cached indices ("plain"), one without ("bursts as
+ * DPDK's", which reads the other side's index for each burst), and Boost.Lockfree's where it is
+ * installed. Rounds are short and go in turn, so that a slow spell of the machine meets all; the
+ * median counts, and the best round is what a quiet machine gives. Ratios count, nanoseconds are
+ * the machine's own.
  *
  *	bench_ring [ROUNDS [alone|one-way|rates]]
  *

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Mutex, rwlock, semaphore, barrier, once and latch beside glibc's, all in shared memory and in the same run:
- * the rows of a table take turns, round for round, so that what disturbs one disturbs its neighbours too. The
- * ratios are of the same round: to the first row of the table, and to the robust mutex, which is the only one of
- * glibc's that a death does not leave locked for ever. They count; nanoseconds are the machine's own.
+ * Mutex, rwlock, semaphore, barrier, once and latch beside glibc's, all in shared memory and in the
+ * same run: the rows of a table take turns, round for round, so that what disturbs one disturbs its
+ * neighbours too. The ratios are of the same round: to the first row of the table, and to the
+ * robust mutex, which is the only one of glibc's that a death does not leave locked for ever. They
+ * count; nanoseconds are the machine's own.
  *
  *	bench_sync [ROUNDS [TABLE]]
  */
@@ -45,7 +46,7 @@ static struct ipk_barrier *alone, *both;
 static struct ipk_once *once;
 static struct ipk_latch *latch;
 
-/* ---- what is measured: n times, by process who -------------------------------------------------- */
+/* ---- what is measured: n times, by process who ----------------------------------------------- */
 
 #define REPEAT(name, body)                                                                         \
 	static void name(uint64_t n, int who)                                                      \
@@ -223,7 +224,7 @@ static const struct table tables[] = {
 	 {{"sem_t", peer_signal}, {"ipk_semaphore", our_signal}}},
 };
 
-/* ---- measuring ---------------------------------------------------------------------------------- */
+/* ---- measuring ------------------------------------------------------------------------------- */
 
 /* All of them begin at once. */
 static void meet(void)
@@ -313,7 +314,7 @@ static void run(const struct table *t, int rounds)
 	fflush(stdout);
 }
 
-/* ---- what is there ------------------------------------------------------------------------------ */
+/* ---- what is there --------------------------------------------------------------------------- */
 
 static void make_mutex(pthread_mutex_t *m, int robust, int type)
 {

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What it costs to wait, beside the bare system call: looks that find nothing, and an item that comes
- * back from a second process which slept until it came. Each round trip is two wakes and two sleeps,
- * with futex(2) alone as with two queues or two rings; the rounds alternate, and both processes have a
- * core of their own. The pause before each lets the other fall asleep. Ratios are made round by round.
+ * What it costs to wait, beside the bare system call: looks that find nothing, and an item that
+ * comes back from a second process which slept until it came. Each round trip is two wakes and two
+ * sleeps, with futex(2) alone as with two queues or two rings; the rounds alternate, and both
+ * processes have a core of their own. The pause before each lets the other fall asleep. Ratios are
+ * made round by round.
  *
  *	bench_wait [ROUNDS]
  */
@@ -28,7 +29,7 @@
 
 static unsigned rounds = 4000;
 
-/* ---- the bare futex ---------------------------------------------------------------------------- */
+/* ---- the bare futex -------------------------------------------------------------------------- */
 
 static struct words {
 	struct {
@@ -54,7 +55,7 @@ static uint64_t futex_take(unsigned way)
 	return words->way[way].val;
 }
 
-/* ---- ours -------------------------------------------------------------------------------------- */
+/* ---- ours ------------------------------------------------------------------------------------ */
 
 static struct ipk_segment *seg;
 static struct ipk_queue *queue[2];
@@ -131,7 +132,7 @@ static uint64_t records_take(unsigned way)
 	return ring_take(records[way]);
 }
 
-/* ---- measuring --------------------------------------------------------------------------------- */
+/* ---- measuring ------------------------------------------------------------------------------- */
 
 static const struct row {
 	const char *name;

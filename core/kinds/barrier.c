@@ -7,7 +7,7 @@
 #include "kinds/cells.h"
 #include "kinds/hooks.h"
 
-/* ---- handle ------------------------------------------------------------------------------------ */
+/* ---- handle ---------------------------------------------------------------------------------- */
 
 static int bind_body(struct ipk_obj *obj, struct ipk_bar_shape *ret)
 {
@@ -60,7 +60,7 @@ int ipk_barrier_create(struct ipk_segment *seg, const char *name, uint64_t parti
 	return ipk_object_new(seg, name, "barrier", params, IPK_ARRAY_LEN(params), err);
 }
 
-/* ---- opening ------------------------------------------------------------------------------------- */
+/* ---- opening --------------------------------------------------------------------------------- */
 
 /* Places that somebody has arrived in, and beside them those that are LEFT. */
 static u64 count_arrived(const struct ipk_bar_shape *s, u64 g, u64 *ret_left)
@@ -68,7 +68,9 @@ static u64 count_arrived(const struct ipk_bar_shape *s, u64 g, u64 *ret_left)
 	u64 n = 0, left = 0;
 
 	for (u32 i = 0; i < s->parties; i++) {
-		/* Acquire: what the parties did before they arrived. seq_cst: pairs with arrivals. */
+		/*
+		 * Acquire: what the parties did before they arrived. seq_cst: pairs with arrivals.
+		 */
 		u64 v = ipk_ld(&s->place[i], seq_cst);
 
 		if (v & IPK_PLACE_LEFT)
@@ -128,7 +130,7 @@ static int try_pass(void *arg)
 	return ago < 8 && gen >> (IPK_BAR_HISTORY_SHIFT + ago) & 1 ? -EOWNERDEAD : 0;
 }
 
-/* ---- arriving ------------------------------------------------------------------------------------- */
+/* ---- arriving -------------------------------------------------------------------------------- */
 
 /* The place of owner, or parties. */
 static u32 place_of(struct ipk_barrier *b, const struct ipk_self *me)
@@ -204,8 +206,8 @@ static int arrive(struct ipk_barrier *b, struct ipk_self *me, u64 owner, u64 *re
 }
 
 /*
- * Takes back what place i says, which becomes owner's without an arrival. 0: done; else generation g
- * has ended, and the arrival may have counted.
+ * Takes back what place i says, which becomes owner's without an arrival. 0: done; else generation
+ * g has ended, and the arrival may have counted.
  */
 static int withdraw(const struct ipk_bar_shape *s, u32 i, u64 g, u64 owner)
 {
@@ -241,7 +243,9 @@ int ipk_barrier_wait(struct ipk_barrier *barrier, int64_t deadline)
 	} while (r == -EAGAIN);
 	if (r < 0)
 		return r;
-	/* Is it the last that arrives? As gen is now: withdrawals before the arrival do not matter. */
+	/*
+	 * Is it the last that arrives? As gen is now: withdrawals before the arrival do not matter.
+	 */
 	gen = ipk_ld(&barrier->s.body->gen, acquire);
 	if (ipk_bar_gen(gen) == p.g && try_open(&barrier->s, gen))
 		return 0;
@@ -286,7 +290,7 @@ int ipk_barrier_watch(struct ipk_barrier *barrier, int64_t deadline)
 	return me ? ipk_await(&barrier->obj, me, &barrier->s.body->ev, try_pass, &p, deadline) : r;
 }
 
-/* ---- leaving -------------------------------------------------------------------------------------- */
+/* ---- leaving --------------------------------------------------------------------------------- */
 
 int ipk_barrier_leave(struct ipk_barrier *barrier)
 {
@@ -398,7 +402,7 @@ uint64_t ipk_barrier_generation(struct ipk_barrier *barrier, uint64_t *ret_arriv
 	return g;
 }
 
-/* ---- what the segment asks ------------------------------------------------------------------------- */
+/* ---- what the segment asks ------------------------------------------------------------------- */
 
 bool ipk_barrier_attachable(struct ipk_obj *obj)
 {

@@ -10,8 +10,8 @@
  *	place = {mark:17 | seq:32 | LEFT | owner:14}        all changed by compare-exchange only
  *
  * mark is the generation in which the place was last arrived in, plus 1 (modulo 2^17). A place has
- * arrived if its mark is this generation's, or if it is LEFT. owner 0: nobody's; 0x3fff: was arrived in
- * in nobody's name; else a party's slot + 1. seq counts changes: no value ever returns.
+ * arrived if its mark is this generation's, or if it is LEFT. owner 0: nobody's; 0x3fff: was
+ * arrived in in nobody's name; else a party's slot + 1. seq counts changes: no value ever returns.
  *
  *	arrive    place {old mark} --> {mark of g, me}
  *	open      all places have arrived, and not all are LEFT:
@@ -22,13 +22,13 @@
  *	          not BROKEN and none arrived: place LEFT --> free
  *
  * Arriving and the counting that follows are sequentially consistent: of two who arrive last at
- * least one sees the other, and opens. Opening needs no lock because arrivals do not go away unseen:
- * who withdraws or breaks changes gen as well, so that an opener who looked before fails. If the
- * opener was faster, he who withdraws finds the next generation and was let through after all. Every
- * opening needs an arrival in every place that is not LEFT, so a mark is at most one opening old, and
- * 17 bits are plenty.
- * history tells, for each of the last 8 generations, the latest in bit 0, that it ended by reset, not
- * by opening: for who waited and looks late.
+ * least one sees the other, and opens. Opening needs no lock because arrivals do not go away
+ * unseen: who withdraws or breaks changes gen as well, so that an opener who looked before fails.
+ * If the opener was faster, he who withdraws finds the next generation and was let through after
+ * all. Every opening needs an arrival in every place that is not LEFT, so a mark is at most one
+ * opening old, and 17 bits are plenty.
+ * history tells, for each of the last 8 generations, the latest in bit 0, that it ended by reset,
+ * not by opening: for who waited and looks late.
  */
 #ifndef IPK_KINDS_BARRIER_H
 #define IPK_KINDS_BARRIER_H
@@ -113,8 +113,8 @@ static inline u64 ipk_place_next(u64 old, u64 g, u64 owner)
 
 /*
  * Arrives in place i with owner if nobody else has it in generation g, and g has not ended: who was
- * stopped since it read gen finds either that, or that the place is no longer what it was then. left:
- * only if the dead left it, else only if not: who thinks that it is free may be late.
+ * stopped since it read gen finds either that, or that the place is no longer what it was then.
+ * left: only if the dead left it, else only if not: who thinks that it is free may be late.
  */
 bool ipk_bar_take(const struct ipk_bar_shape *s, u32 i, u64 owner, u64 g, bool left);
 

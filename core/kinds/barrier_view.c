@@ -44,7 +44,7 @@ static int barrier_create(struct ipk_tx *tx, void *body, uint64_t body_off, cons
 
 IPK_ATTACH_DETACH(barrier, ipk_barrier_open(seg, name, &handle, err))
 
-/* ---- views ------------------------------------------------------------------------------------- */
+/* ---- views ----------------------------------------------------------------------------------- */
 
 struct snapshot {
 	struct ipk_barrier_body body;
@@ -231,7 +231,7 @@ static int barrier_repair(const struct ipk_object_view *o, struct ipk_repairer *
 	return 0;
 }
 
-/* ---- verbs --------------------------------------------------------------------------------------- */
+/* ---- verbs ----------------------------------------------------------------------------------- */
 
 static int explain(struct ipk_call *call, int r)
 {

@@ -18,8 +18,8 @@
  * stays until consistent or LOST: a second death cannot hide the first. depth belongs to the owner
  * alone, who sets it after having locked, so it needs no mending.
  *
- * The word is also that of a lock's writer (rwlock.h). There SHARED says that readers may be in: its
- * owner has not begun yet, so that his death leaves nothing to be told of.
+ * The word is also that of a lock's writer (rwlock.h). There SHARED says that readers may be in:
+ * its owner has not begun yet, so that his death leaves nothing to be told of.
  */
 #ifndef IPK_KINDS_MUTEX_H
 #define IPK_KINDS_MUTEX_H
@@ -81,7 +81,8 @@ static inline u64 ipk_mtx_without_owner(u64 word)
 /* ---- mutex_word.c: the word ----------------------------------------------------------------- */
 
 /*
- * Takes it for owner, who may have FD, if it is free or its owner is gone; SHARED stays as it is. 0;
+ * Takes it for owner, who may have FD, if it is free or its owner is gone; SHARED stays as it is.
+ * 0;
  * -EOWNERDEAD taken, and suspect (FD: not taken, since a descriptor could not say consistent);
  * -EAGAIN held; -ENOTRECOVERABLE.
  */

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Queues for C programs: the handle, the fast paths, waiting, leases. The algorithm is in queue.h. */
+/*
+ * Queues for C programs: the handle, the fast paths, waiting, leases. The algorithm is in queue.h.
+ */
 #include "base/copy.h"
 #include "kinds/hooks.h"
 #include "kinds/queue.h"
@@ -153,7 +155,7 @@ uint64_t ipk_queue_count(struct ipk_queue *q, uint64_t *ret_leased)
 	return n;
 }
 
-/* ---- push ------------------------------------------------------------------------------------- */
+/* ---- push ------------------------------------------------------------------------------------ */
 
 struct push {
 	const struct iovec *values;
@@ -189,8 +191,8 @@ static int push_attempt(struct ipk_queue *q, struct ipk_self *me, void *arg)
 }
 
 /*
- * n items went in. The claims were the fence, see ipk_queue_put(). Another producer may sleep while there is
- * room, which it could not reach: queue.h, MOVING UP.
+ * n items went in. The claims were the fence, see ipk_queue_put(). Another producer may sleep while
+ * there is room, which it could not reach: queue.h, MOVING UP.
  */
 static inline void push_tell(struct ipk_queue *q, int n)
 {

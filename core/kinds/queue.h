@@ -40,53 +40,58 @@
  *	                          producer      CAS: moves up, see below
  *	FREE -> SEAL              consumer      CAS: shut, and everything before was taken
  *
- * So every claim names its owner in the same compare-exchange, and w never returns to a value it had:
- * within a lap each of FREE, WR, FULL, TAKEN is passed once, but for giving back, which changes rdc.
- * (A burst's words lie between those, each once.)
- * rdc goes 0..63 and then 32..63 again and again: a consumer would have to stop between its load and its
- * compare-exchange while the same item is taken 32 times to be fooled, and by the same owner id.
- * Laps wrap after 2^41; they are compared by the sign of their difference, so it takes a process that
- * stops for 2^40 laps in the middle of an operation (with cap 1 and 20 M items/s: half a day).
+ * So every claim names its owner in the same compare-exchange, and w never returns to a value it
+ * had: within a lap each of FREE, WR, FULL, TAKEN is passed once, but for giving back, which
+ * changes rdc. (A burst's words lie between those, each once.)
+ * rdc goes 0..63 and then 32..63 again and again: a consumer would have to stop between its load
+ * and its compare-exchange while the same item is taken 32 times to be fooled, and by the same
+ * owner id. Laps wrap after 2^41; they are compared by the sign of their difference, so it takes a
+ * process that stops for 2^40 laps in the middle of an operation (with cap 1 and 20 M items/s: half
+ * a day).
  *
- * tail and head are plain hints, stored by who claimed or took; a stopped process may store an old one
- * at any time. They are never ahead of the truth. After the last slot they may name one more, which
- * stands for the first of the next lap. T, the next position to be given out, and the truth
+ * tail and head are plain hints, stored by who claimed or took; a stopped process may store an old
+ * one at any time. They are never ahead of the truth. After the last slot they may name one more,
+ * which stands for the first of the next lap. T, the next position to be given out, and the truth
  * about each position are in the slots alone. What makes walking from an old hint right:
  *
  *	(1) Positions are given out without a gap: p is claimed, or made void by moving an item up,
- *	    only when p-1 has been. For a producer reads p only after it has seen that in p-1's slot.
- *	(2) If q has been given out, all positions up to q - cap have been taken once or are void: q's
- *	    slot had to be done with q - cap, or to hold a once taken item; by (1) the same goes for q-1.
+ *	    only when p-1 has been. For a producer reads p only after it has seen that in p-1's
+ *	    slot.
+ *	(2) If q has been given out, all positions up to q - cap have been taken once or are void:
+ *	    q's slot had to be done with q - cap, or to hold a once taken item; by (1) the same goes
+ *	    for q-1.
  *	(3) A consumer passes a position only when it has been taken or is void; none is passed that
  *	    holds an item never taken. So an item not yet taken lies at or after every head hint.
  *
- * A word {lap,FREE} tells a producer that T > (lap-1) * cap + i, any other word that T > lap * cap +
- * i: it goes on from there, or behind all n of a burst. A consumer may skip less: FREE's last position
- * may be void without those before it having been taken (its producer died), so by (2) all up to
- * (lap-2) * cap + i are passed; other words: all up to (lap-1) * cap + i.
+ * A word {lap,FREE} tells a producer that T > (lap-1) * cap + i, any other word that T > lap * cap
+ * + i: it goes on from there, or behind all n of a burst. A consumer may skip less: FREE's last
+ * position may be void without those before it having been taken (its producer died), so by (2) all
+ * up to (lap-2) * cap + i are passed; other words: all up to (lap-1) * cap + i.
  *
  * MOVING UP. A producer at T finds the slot occupied by the lap before. FULL with rdc 0 or WR: the
- * queue is full. LEASED, or FULL with rdc > 0: the item may stay for minutes and must not be in the way.
- * The producer looks further until it finds a slot {lap,FREE}; if there is one, it adds one lap to each
- * of the words in between: those positions become void, and their items count as items of the new lap
- * (2 holds, since each of them had been taken once). If there is none, every slot holds something:
- * full, and no position is spent on it. The owner's acknowledgement accepts any lap. After
- * it the slot is free for a position that may lie behind occupied ones: until T has come there, at
- * most one lap, the queue is full with one item less. So taking a lease, and a push that brings T on,
- * can make room for a producer that sleeps: they look at space as well.
+ * queue is full. LEASED, or FULL with rdc > 0: the item may stay for minutes and must not be in the
+ * way. The producer looks further until it finds a slot {lap,FREE}; if there is one, it adds one
+ * lap to each of the words in between: those positions become void, and their items count as items
+ * of the new lap (2 holds, since each of them had been taken once). If there is none, every slot
+ * holds something: full, and no position is spent on it. The owner's acknowledgement accepts any
+ * lap. After it the slot is free for a position that may lie behind occupied ones: until T has come
+ * there, at most one lap, the queue is full with one item less. So taking a lease, and a push that
+ * brings T on, can make room for a producer that sleeps: they look at space as well.
  *
- * GIVEN BACK items lie behind head. rd.pend tells consumers to look at all slots for FULL with rdc > 0
- * before they go on at head. rd = {count+1, pend 1} after each giving back; a consumer that found none
- * clears pend by CAS from the exact value. If the giver dies in between: whoever is swept has rd set at
- * the end of its sweep, always; and consumers and producers that meet such an item set it as well.
+ * GIVEN BACK items lie behind head. rd.pend tells consumers to look at all slots for FULL with rdc
+ * > 0 before they go on at head. rd = {count+1, pend 1} after each giving back; a consumer that
+ * found none clears pend by CAS from the exact value. If the giver dies in between: whoever is
+ * swept has rd set at the end of its sweep, always; and consumers and producers that meet such an
+ * item set it as well.
  *
- * SHUT. A consumer that finds {lap,FREE} at head in a shut queue seals it. By (1) nothing can be pushed
- * any more; what a slow producer claimed before lies before the seal. The end is reported at the seal
- * only, and only when no slot is TAKEN or LEASED.
+ * SHUT. A consumer that finds {lap,FREE} at head in a shut queue seals it. By (1) nothing can be
+ * pushed any more; what a slow producer claimed before lies before the seal. The end is reported at
+ * the seal only, and only when no slot is TAKEN or LEASED.
  *
- * BURSTS. Elements of a fixed size can be claimed up to 64 at once, by one compare-exchange. The first
- * position p, the HEAD of the burst, gets a word that stands for all n; the words of the others, its
- * MEMBERS, stay as they are meanwhile. They lie side by side in the array: n <= cap - i, one lap.
+ * BURSTS. Elements of a fixed size can be claimed up to 64 at once, by one compare-exchange. The
+ * first position p, the HEAD of the burst, gets a word that stands for all n; the words of the
+ * others, its MEMBERS, stay as they are meanwhile. They lie side by side in the array: n <= cap -
+ * i, one lap.
  *
  *	WR burst       own is writing n items                members FREE, then FULL
  *	TAKEN burst    own is copying n items                members FULL with rdc 0
@@ -99,31 +104,34 @@
  *	TAKEN -> FREE burst       owner         store of p, release: all n are acknowledged
  *	FREE burst -> {lap+1,FREE}  owner       stores: the members from the last to the first, then p, release
  *	owner dead: anybody       WR -> FREE burst, TAKEN -> FULL burst: CAS of p, which decides; then each
- *				  member from the last to the first, then p, to {lap+1,FREE} or FULL with rdc 1: CAS
+ *				  member from the last to the first, then p, to {lap+1,FREE} or FULL
+ *				  with rdc 1: CAS
  *
- * Between the look at the members and the compare-exchange of p nothing happens to them: while p is FREE
- * nobody can be given p+1 by (1), nor seal it; while p is an item never taken nobody has passed it by (3),
- * and what was never taken does not move up. And p's word never comes back.
+ * Between the look at the members and the compare-exchange of p nothing happens to them: while p is
+ * FREE nobody can be given p+1 by (1), nor seal it; while p is an item never taken nobody has
+ * passed it by (3), and what was never taken does not move up. And p's word never comes back.
  *
- * Nobody is ever in the middle of a burst: who meets p as a burst goes on at p+n, or waits at p. Who sees p
- * when it is none any more has to see its members done as well, for p+1 is where he goes next: a FREE member behind a
- * FULL p would be claimed again, a FULL one behind a freed p taken again. Hence p last. The same for a producer
- * who comes upon a member from an older position: behind one that is given out lie only such, hence
- * from the last to the first. Who comes upon one that still looks FREE goes back and walks (gallop).
- * Hints lie between claims, so never within one.
+ * Nobody is ever in the middle of a burst: who meets p as a burst goes on at p+n, or waits at p.
+ * Who sees p when it is none any more has to see its members done as well, for p+1 is where he goes
+ * next: a FREE member behind a FULL p would be claimed again, a FULL one behind a freed p taken
+ * again. Hence p last. The same for a producer who comes upon a member from an older position:
+ * behind one that is given out lie only such, hence from the last to the first. Who comes upon one
+ * that still looks FREE goes back and walks (gallop). Hints lie between claims, so never within
+ * one.
  *
- * The first compare-exchange of mending fails when the owner has got further before he died. From then on the
- * outcome is fixed, and any number of menders, also late ones, do the same: a member that is FREE or FULL
- * with rdc 0 in this lap belongs to that burst, and once it is neither it never is again.
+ * The first compare-exchange of mending fails when the owner has got further before he died. From
+ * then on the outcome is fixed, and any number of menders, also late ones, do the same: a member
+ * that is FREE or FULL with rdc 0 in this lap belongs to that burst, and once it is neither it
+ * never is again.
  *
- * BUFFERS. buf is changed by transactions alone, of the WR owner. If that dies after the commit, the
- * word may still be on its way from the journal when the slot has its next owner: so who is about to use
- * buf makes sure that the journal is empty, or was emptied since.
+ * BUFFERS. buf is changed by transactions alone, of the WR owner. If that dies after the commit,
+ * the word may still be on its way from the journal when the slot has its next owner: so who is
+ * about to use buf makes sure that the journal is empty, or was emptied since.
  *
- * WAITING. push and pop store no fence between what they change and their look at the event word: the
- * claiming compare-exchange is one. A consumer that sleeps saw, after it had set W, FREE: then every
- * claim of that slot comes later and its owner sees W; or WR: then it sleeps in short slices, because
- * the owner may have looked already. The same holds for producers with FULL and TAKEN.
+ * WAITING. push and pop store no fence between what they change and their look at the event word:
+ * the claiming compare-exchange is one. A consumer that sleeps saw, after it had set W, FREE: then
+ * every claim of that slot comes later and its owner sees W; or WR: then it sleeps in short slices,
+ * because the owner may have looked already. The same holds for producers with FULL and TAKEN.
  *
  * LEFT BEHIND BY A DEATH, after
  *	FREE -> WR         WR: mended to {lap+1,FREE}, an empty position; the tail hint is one short
@@ -248,8 +256,8 @@ static inline bool qw_back(u64 w)
 }
 
 /*
- * The words of slots one after the other with the bursts taken apart: each as it would be if its position
- * had been claimed by itself, and what a mender has decided as if it were done.
+ * The words of slots one after the other with the bursts taken apart: each as it would be if its
+ * position had been claimed by itself, and what a mender has decided as if it were done.
  */
 struct qw_apart {
 	u64 head;
@@ -389,15 +397,15 @@ void ipk_queue_wake(struct ipk_obj *obj);
 /* ---- slow paths ------------------------------------------------------------------------------ */
 
 /*
- * As -EAGAIN, but a living process is in the middle of a push or pop there, and may have looked at the
- * event word before we set W in it.
+ * As -EAGAIN, but a living process is in the middle of a push or pop there, and may have looked at
+ * the event word before we set W in it.
  */
 #define QUEUE_BUSY (-EBUSY)
 #define QUEUE_RETRY 1 /* among the slow paths: something changed, look again */
 
 /*
- * The steps after which a walk says that what it sees cannot be: each either sees a change by somebody
- * else or goes on by one position of a lap that is behind.
+ * The steps after which a walk says that what it sees cannot be: each either sees a change by
+ * somebody else or goes on by one position of a lap that is behind.
  */
 static inline u64 ipk_queue_walk(const struct ipk_queue_geometry *g)
 {
@@ -405,8 +413,9 @@ static inline u64 ipk_queue_walk(const struct ipk_queue_geometry *g)
 }
 
 /*
- * queue_claim.c. Claims the next position: *ret_code is ours as WR. *n: at most so many positions, up to
- * QUEUE_BURST_MAX and with elements of a fixed size alone; then how many. -EAGAIN QUEUE_BUSY -EPIPE -EBADMSG.
+ * queue_claim.c. Claims the next position: *ret_code is ours as WR. *n: at most so many positions,
+ * up to QUEUE_BURST_MAX and with elements of a fixed size alone; then how many. -EAGAIN QUEUE_BUSY
+ * -EPIPE -EBADMSG.
  */
 int ipk_queue_claim(struct ipk_queue *q, struct ipk_self *me, u64 *ret_code, u32 *n);
 /* T: the tail hint, carried forward. */
@@ -415,8 +424,9 @@ u64 ipk_queue_tail(struct ipk_queue *q);
 bool ipk_queue_room(struct ipk_queue *q);
 
 /*
- * queue_take.c. Takes the oldest item: adds mark to its word. limit: its longest length (variable size), else
- * UINT64_MAX. *n: at most so many, as in ipk_queue_claim(); only to be TAKEN. -EAGAIN QUEUE_BUSY -EPIPE
+ * queue_take.c. Takes the oldest item: adds mark to its word. limit: its longest length (variable
+ * size), else UINT64_MAX. *n: at most so many, as in ipk_queue_claim(); only to be TAKEN. -EAGAIN
+ * QUEUE_BUSY -EPIPE
  * -EMSGSIZE -EBADMSG.
  */
 int ipk_queue_take(struct ipk_queue *q, u64 mark, u64 limit, struct ipk_queue_taken *ret, u32 *n);
@@ -453,7 +463,9 @@ static inline void queue_tell_room(struct ipk_queue *q)
 		ipk_event_notify_slow(&q->b->space, 1);
 }
 
-/* Repeats attempt until it is done, fails for good, or the deadline has passed. ev: items or space. */
+/*
+ * Repeats attempt until it is done, fails for good, or the deadline has passed. ev: items or space.
+ */
 int ipk_queue_wait(struct ipk_queue *q, struct ipk_self *me, u32 *ev, i64 deadline,
 		   queue_attempt *attempt, void *arg);
 
@@ -462,8 +474,8 @@ int ipk_queue_wait(struct ipk_queue *q, struct ipk_self *me, u32 *ev, i64 deadli
 /* Where the value of a FULL or held slot lies; NULL: damaged. */
 const void *ipk_queue_value(struct ipk_queue *q, struct ipk_queue_slot *s, u64 *ret_len);
 /*
- * queue_burst.c. Copies the elements of n positions that are ours as WR, and publishes them; of n that are
- * ours as TAKEN, side by side to buf, and acknowledges them.
+ * queue_burst.c. Copies the elements of n positions that are ours as WR, and publishes them; of n
+ * that are ours as TAKEN, side by side to buf, and acknowledges them.
  */
 void ipk_queue_put_run(struct ipk_queue *q, u64 code, const struct iovec *values, u32 n);
 void ipk_queue_get_run(struct ipk_queue *q, struct ipk_self *me, u64 code, void *buf, u32 n);

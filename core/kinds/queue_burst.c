@@ -6,7 +6,9 @@
 #include "kinds/queue.h"
 #include "segment/registry.h"
 
-/* Members from the last to the first, then the head. Each element right before its word: one way. */
+/*
+ * Members from the last to the first, then the head. Each element right before its word: one way.
+ */
 static inline __attribute__((always_inline)) void put(u8 *s, u64 stride, u64 base,
 						      const struct iovec *values, u32 n, size_t len)
 {
@@ -23,8 +25,8 @@ static inline __attribute__((always_inline)) void put(u8 *s, u64 stride, u64 bas
 
 		memcpy(at + 8, values[n].iov_base, len);
 		/*
-		 * Acknowledged, with the head's. Release: the element comes before its word, and the words
-		 * behind it; pairs with takers, and with producers who go on from here.
+		 * Acknowledged, with the head's. Release: the element comes before its word, and
+		 * the words behind it; pairs with takers, and with producers who go on from here.
 		 */
 		ipk_st((u64 *)(void *)at, base | QW_ST(IPK_QUEUE_FULL), release);
 	}
@@ -95,8 +97,8 @@ void ipk_queue_get_run(struct ipk_queue *q, struct ipk_self *me, u64 code, void 
 			ipk_st(&q_slot(q, i + n)->w, base + QW_LAP, relaxed);
 	}
 	/*
-	 * Free. Release: who pushes here next overwrites it, and must not see a member that is not; pairs with
-	 * his claim, and with consumers who go on from here.
+	 * Free. Release: who pushes here next overwrites it, and must not see a member that is not;
+	 * pairs with his claim, and with consumers who go on from here.
 	 */
 	ipk_st(&s->w, base + QW_LAP, release);
 }

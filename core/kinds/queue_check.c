@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Is this queue what a queue can be? Each finding holds also while others push and pop: the hints are
- * read before the slots, and a word that seems wrong is read again after what it contradicts.
+ * Is this queue what a queue can be? Each finding holds also while others push and pop: the hints
+ * are read before the slots, and a word that seems wrong is read again after what it contradicts.
  */
 #include "kinds/queue_view.h"
 
@@ -14,7 +14,10 @@ struct check {
 	u64 head, at; /* the burst met last, and its slot */
 };
 
-/* A member is read once more, and then the head: it was what it was in between, or nothing can be said. */
+/*
+ * A member is read once more, and then the head: it was what it was in between, or nothing can be
+ * said.
+ */
 static int check_member(struct ipk_queue_view *qv, struct check *k, u64 i)
 {
 	u64 w, head;
@@ -101,8 +104,8 @@ static bool ahead(const struct ipk_queue_view *qv, u64 code)
 }
 
 /*
- * The hints, and then what all words say. They are read many at once: a burst's members maybe before it was
- * claimed, and its head after it was published. So what is ahead is looked at again.
+ * The hints, and then what all words say. They are read many at once: a burst's members maybe
+ * before it was claimed, and its head after it was published. So what is ahead is looked at again.
  */
 static int census(const struct ipk_object_view *o, struct ipk_queue_view *qv)
 {

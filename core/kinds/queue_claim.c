@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Where to push. These are the paths that are right from any hint; the fast path in queue_fast.h tries one
- * position and comes here when it is not the one. Transitions and the reasons (1) to (3): queue.h.
+ * Where to push. These are the paths that are right from any hint; the fast path in queue_fast.h
+ * tries one position and comes here when it is not the one. Transitions and the reasons (1) to (3):
+ * queue.h.
  */
 #include "kinds/queue.h"
 
-/* Has the position been given out? By (1) then so have all before it. Behind what its word tells of, or 0. */
+/*
+ * Has the position been given out? By (1) then so have all before it. Behind what its word tells
+ * of, or 0.
+ */
 static u64 given_out(struct ipk_queue *q, u64 code)
 {
 	u64 w = ipk_ld(&q_slot(q, qc_index(&q->g, code))->w, acquire);
@@ -17,8 +21,8 @@ static u64 given_out(struct ipk_queue *q, u64 code)
 }
 
 /*
- * From code, before which all were given out, to one that was not or is near to it. What is met beyond
- * code and looks FREE may be a member of a burst: so the result is reached word by word.
+ * From code, before which all were given out, to one that was not or is near to it. What is met
+ * beyond code and looks FREE may be a member of a burst: so the result is reached word by word.
  */
 static u64 gallop(struct ipk_queue *q, u64 code)
 {
@@ -103,8 +107,8 @@ bool ipk_queue_room(struct ipk_queue *q)
 
 /*
  * The slot of code, the next position, holds something of the lap before. QUEUE_RETRY: no longer.
- * The first look at the first slot is the instant at which the queue was full, if it was: whatever is
- * found occupied later was so already then.
+ * The first look at the first slot is the instant at which the queue was full, if it was: whatever
+ * is found occupied later was so already then.
  */
 static int make_room(struct ipk_queue *q, u64 code)
 {

@@ -29,7 +29,7 @@ u64 qw_given_back(u64 w)
 	return qw_lap(w) | QW_ST(IPK_QUEUE_FULL) | rdc << QW_RDC_SHIFT;
 }
 
-/* ---- bursts ----------------------------------------------------------------------------------- */
+/* ---- bursts ---------------------------------------------------------------------------------- */
 
 /* What a position of the burst would be by itself. */
 static u64 part_of(u64 head)
@@ -117,7 +117,7 @@ static void mend_burst(struct ipk_queue *q, struct ipk_queue_slot *s, u64 w)
 	ipk_queue_wake(&q->obj);
 }
 
-/* ---- giving back and mending ------------------------------------------------------------------ */
+/* ---- giving back and mending ----------------------------------------------------------------- */
 
 void ipk_queue_pend(struct ipk_queue *q)
 {
@@ -215,7 +215,7 @@ int ipk_queue_recover(struct ipk_obj *obj)
 	return 0;
 }
 
-/* ---- the end of the object --------------------------------------------------------------------- */
+/* ---- the end of the object ------------------------------------------------------------------- */
 
 #define FREES 64u
 

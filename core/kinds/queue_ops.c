@@ -4,7 +4,7 @@
 #include "kinds/queue.h"
 #include "kinds/queue_view.h"
 
-/* ---- creation --------------------------------------------------------------------------------- */
+/* ---- creation -------------------------------------------------------------------------------- */
 
 static const struct ipk_arg params[] = {
 	{.name = "cap",
@@ -39,7 +39,7 @@ static int queue_create(struct ipk_tx *tx, void *body, uint64_t body_off, const 
 
 IPK_ATTACH_DETACH(queue, ipk_queue_open(seg, name, NULL, &handle, err))
 
-/* ---- verbs ------------------------------------------------------------------------------------ */
+/* ---- verbs ----------------------------------------------------------------------------------- */
 
 /* The oldest first: a consumer that waits gets it. */
 static void put_back(struct ipk_queue *q, struct ipk_queue_lease *leases, unsigned n)
@@ -75,7 +75,7 @@ const struct ipk_op ipk_queue_ops[] = {
 	{.name = NULL},
 };
 
-/* ---- how it is measured -------------------------------------------------------------------------- */
+/* ---- how it is measured ---------------------------------------------------------------------- */
 
 static int bench_send_many(void *handle, const void *data, size_t len, unsigned n, int64_t deadline)
 {
@@ -108,7 +108,7 @@ static const struct ipk_bench bench = {
 	.recv_many = bench_recv_many,
 };
 
-/* ---- the descriptor ---------------------------------------------------------------------------- */
+/* ---- the descriptor -------------------------------------------------------------------------- */
 
 const struct ipk_kind ipk_kind_queue = {
 	.id = 2,

@@ -9,7 +9,9 @@
 #define MARK_TAKEN QW_ST(IPK_QUEUE_TAKEN - IPK_QUEUE_FULL) /* FULL -> TAKEN; FULL -> LEASED is 0 */
 #define PEEK_TRIES 1000000u
 
-/* Tells of n slots that are free again. In a shut queue it may be the end that consumers wait for. */
+/*
+ * Tells of n slots that are free again. In a shut queue it may be the end that consumers wait for.
+ */
 static inline void tell_space(struct ipk_queue *q, int n)
 {
 	if (!IPK_BUG(queue_pop_silent))
@@ -27,7 +29,7 @@ static bool empty(struct ipk_queue *q)
 	       !(ipk_ld(&q->b->rd, acquire) & 1) && !ipk_ld(&q->b->shut, acquire);
 }
 
-/* ---- pop -------------------------------------------------------------------------------------- */
+/* ---- pop ------------------------------------------------------------------------------------- */
 
 struct pop {
 	void *buf;
@@ -38,8 +40,8 @@ struct pop {
 };
 
 /*
- * What is ours as TAKEN has been copied: gone. Release: who pushes here next overwrites it; pairs with
- * the acquire of its claim.
+ * What is ours as TAKEN has been copied: gone. Release: who pushes here next overwrites it; pairs
+ * with the acquire of its claim.
  */
 static inline void taken(struct ipk_queue_slot *s, const struct ipk_queue_taken *t)
 {
@@ -259,7 +261,7 @@ int ipk_queue_peek(struct ipk_queue *q, void *buf, size_t size, struct ipk_queue
 	return r;
 }
 
-/* ---- leases ------------------------------------------------------------------------------------ */
+/* ---- leases ---------------------------------------------------------------------------------- */
 
 static int lease_one(struct ipk_queue *q, struct ipk_self *me, struct ipk_queue_lease *l)
 {
@@ -379,7 +381,7 @@ int ipk_queue_nack(struct ipk_queue *q, struct ipk_queue_lease *lease)
 	return r;
 }
 
-/* ---- the end ----------------------------------------------------------------------------------- */
+/* ---- the end --------------------------------------------------------------------------------- */
 
 int ipk_queue_shutdown(struct ipk_queue *q)
 {
@@ -388,7 +390,9 @@ int ipk_queue_shutdown(struct ipk_queue *q)
 
 	if (!me)
 		return r;
-	/* Release: who gets -EPIPE sees what we did before. Pairs with the acquire of push and pop. */
+	/*
+	 * Release: who gets -EPIPE sees what we did before. Pairs with the acquire of push and pop.
+	 */
 	ipk_xchg(&q->b->shut, 1u, seq_cst);
 	ipk_queue_wake(&q->obj);
 	return 0;

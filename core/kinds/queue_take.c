@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What to take. These are the paths that are right from any hint; the fast path in queue_fast.h tries
- * one position and comes here when it is not the one. Transitions and the reasons (1) to (3): queue.h.
+ * What to take. These are the paths that are right from any hint; the fast path in queue_fast.h
+ * tries one position and comes here when it is not the one. Transitions and the reasons (1) to (3):
+ * queue.h.
  */
 #include "kinds/queue.h"
 
@@ -43,9 +44,9 @@ static int take_if_back(struct ipk_queue *q, struct ipk_queue_slot *s, u64 mark,
 }
 
 /*
- * Takes the first given back item, oldest position first. QUEUE_RETRY: there was none under this value of
- * rd, which then is cleared. Where this process found one under the same rd last time, all before
- * it need not be looked at again: whatever is given back later changes rd.
+ * Takes the first given back item, oldest position first. QUEUE_RETRY: there was none under this
+ * value of rd, which then is cleared. Where this process found one under the same rd last time, all
+ * before it need not be looked at again: whatever is given back later changes rd.
  */
 static int take_back(struct ipk_queue *q, u64 mark, u64 limit, u64 rd, struct ipk_queue_taken *ret)
 {
@@ -125,8 +126,10 @@ static int behind_head(struct ipk_queue *q, struct ipk_queue_slot *s, u64 w, i64
 	return qw_st(w) == IPK_QUEUE_TAKEN || w & QW_BURST ? QUEUE_BUSY : -EAGAIN;
 }
 
-/* What a consumer does about a word of code's own lap other than a waiting item. QUEUE_RETRY: look again;
- * 2: pass it. */
+/*
+ * What a consumer does about a word of code's own lap other than a waiting item. QUEUE_RETRY: look
+ * again; 2: pass it.
+ */
 #define PASS 2
 static int meet(struct ipk_queue *q, struct ipk_queue_slot *s, u64 w)
 {

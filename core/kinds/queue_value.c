@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Values of variable size: in the slot, or in the block that belongs to it. See queue.h, BUFFERS. */
+/*
+ * Values of variable size: in the slot, or in the block that belongs to it. See queue.h, BUFFERS.
+ */
 #include "kinds/queue.h"
 #include "segment/registry.h"
 
@@ -12,8 +14,9 @@ const void *ipk_queue_value(struct ipk_queue *q, struct ipk_queue_slot *s, u64 *
 }
 
 /*
- * Before buf of our slot is used: a former owner may have died between its commit and the store to buf.
- * What the journal holds may be anybody's, and mostly of somebody who lives and is done in no time.
+ * Before buf of our slot is used: a former owner may have died between its commit and the store to
+ * buf. What the journal holds may be anybody's, and mostly of somebody who lives and is done in no
+ * time.
  */
 static int settle(struct ipk_queue *q, struct ipk_self *me, i64 deadline)
 {
@@ -31,7 +34,9 @@ struct store {
 	struct ipk_self *me;
 };
 
-/* How many positions from the next one on to the first free slot with a buffer; 0: there is none. */
+/*
+ * How many positions from the next one on to the first free slot with a buffer; 0: there is none.
+ */
 static u64 find_idle(struct ipk_queue *q)
 {
 	u64 code = ipk_queue_tail(q);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a queue holds, read without trust. A value belongs to a word when that is the same before and
- * after: nobody writes to a slot, or to its buffer, but as WR, and no word comes twice (queue.h).
+ * What a queue holds, read without trust. A value belongs to a word when that is the same before
+ * and after: nobody writes to a slot, or to its buffer, but as WR, and no word comes twice
+ * (queue.h).
  */
 #include <stdlib.h>
 
@@ -91,7 +92,7 @@ int ipk_queue_words(struct ipk_queue_view *qv, u64 i, u64 n, queue_word_fn *fn, 
 	return r;
 }
 
-/* ---- counting ---------------------------------------------------------------------------------- */
+/* ---- counting -------------------------------------------------------------------------------- */
 
 static int count_word(struct ipk_queue_view *qv, void *arg, u64 i, u64 w)
 {
@@ -168,7 +169,7 @@ int ipk_queue_stats(const struct ipk_object_view *o, struct ipk_visitor *v)
 	return r;
 }
 
-/* ---- items ------------------------------------------------------------------------------------- */
+/* ---- items ----------------------------------------------------------------------------------- */
 
 struct walk {
 	u64 from, to; /* positions */
@@ -180,8 +181,8 @@ struct walk {
 };
 
 /*
- * Gives out what slot i holds while its word is one; w is what it was a moment ago. A member's word stays
- * while it is taken, and while its value does.
+ * Gives out what slot i holds while its word is one; w is what it was a moment ago. A member's word
+ * stays while it is taken, and while its value does.
  */
 static int walk_slot(struct ipk_queue_view *qv, void *arg, u64 i, u64 w)
 {
@@ -282,7 +283,7 @@ int ipk_queue_item(const struct ipk_object_view *o, const char *key, size_t len,
 	return one ? one_item(o, from, fn, arg) : ipk_queue_items(o, from, to, fn, arg);
 }
 
-/* ---- holders ------------------------------------------------------------------------------------- */
+/* ---- holders --------------------------------------------------------------------------------- */
 
 struct holds {
 	u32 *v; /* owner << 2 | state, one for each held slot */

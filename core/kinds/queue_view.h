@@ -32,9 +32,9 @@ struct ipk_queue_view {
 int ipk_queue_look(const struct ipk_object_view *o, struct ipk_queue_view *ret);
 
 /*
- * Calls fn with the word of each slot, n of them from slot i on and around, until it returns non-zero,
- * which is returned. Bursts are taken apart, see qw_apart(). The first word that is 0 means that no later
- * slot was ever used: they are skipped.
+ * Calls fn with the word of each slot, n of them from slot i on and around, until it returns
+ * non-zero, which is returned. Bursts are taken apart, see qw_apart(). The first word that is 0
+ * means that no later slot was ever used: they are skipped.
  */
 typedef int queue_word_fn(struct ipk_queue_view *qv, void *arg, u64 i, u64 w);
 int ipk_queue_words(struct ipk_queue_view *qv, u64 i, u64 n, queue_word_fn *fn, void *arg);

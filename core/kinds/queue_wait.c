@@ -34,8 +34,8 @@ static bool more(struct ipk_queue *q, u32 *ev)
 /*
  * A wake may come to a waiter who finds nothing because somebody is in the middle of the position
  * before; when that one is done it wakes one for its own item, and there are two. And one who was
- * woken for an item that is too long for him leaves it to others. So who has slept and is done looks
- * whether there is more, and passes the wake on.
+ * woken for an item that is too long for him leaves it to others. So who has slept and is done
+ * looks whether there is more, and passes the wake on.
  */
 int ipk_queue_wait(struct ipk_queue *q, struct ipk_self *me, u32 *ev, i64 deadline,
 		   queue_attempt *attempt, void *arg)

@@ -16,11 +16,12 @@
  *	      512  space                          event word of producers
  *	      640  cap bytes, then the overflow
  *
- * Two formats. CELLS (unit > 0): elements of unit bytes, or a stream's bytes (unit 1); positions count
- * units, position p lies at (p % (cap / unit)) * unit. RECORDS (unit 0): positions count bytes, cap is a
- * power of two; the record at position p begins at p % cap with its word {sum:32, len + 1:32} and
- * reaches on in one piece, beyond cap if need be: the overflow is as long as the longest record. Records
- * do not overlap, since all that is unread spans less than cap and so at most one reaches beyond.
+ * Two formats. CELLS (unit > 0): elements of unit bytes, or a stream's bytes (unit 1); positions
+ * count units, position p lies at (p % (cap / unit)) * unit. RECORDS (unit 0): positions count
+ * bytes, cap is a power of two; the record at position p begins at p % cap with its word {sum:32,
+ * len + 1:32} and reaches on in one piece, beyond cap if need be: the overflow is as long as the
+ * longest record. Records do not overlap, since all that is unread spans less than cap and so at
+ * most one reaches beyond.
  *
  *	word              who writes it                      when
  *	producer,consumer who takes the role: CAS            {seq:50, slot + 1:14}; seq counts takings
@@ -39,16 +40,19 @@
  *	items, space      who sleeps or wakes                segment.h, events
  *	shut              anybody                            0 -> 1 -> 2
  *
- * Where many produce, "the producer" is who has lock, a robust lock of the segment's kind (lock.c); its
- * role word stays 0, and what the inline functions keep is made of the shared words for each call.
+ * Where many produce, "the producer" is who has lock, a robust lock of the segment's kind (lock.c);
+ * its role word stays 0, and what the inline functions keep is made of the shared words for each
+ * call.
  *
- * INVARIANTS. Let T be the position behind the last published record, or the tail of cells, and H head.
- *	(1) Records: the word at T is 0. It lies in what is free: a record is written only where 8 bytes
- *	    more than it takes are.
+ * INVARIANTS. Let T be the position behind the last published record, or the tail of cells, and H
+ * head.
+ *	(1) Records: the word at T is 0. It lies in what is free: a record is written only where 8
+ *	    bytes more than it takes are.
  *	(2) Records: from H to T they lie end to end, and from the hint tail to T too: tail is never
  *	    ahead of T, and stored when each record is.
  *	(3) T - H <= cap, for records cap - 8. The producer's idea of H is never ahead of H.
- * So whoever takes the producer's role over finds T from the tail by going on while the word is not 0.
+ * So whoever takes the producer's role over finds T from the tail by going on while the word is not
+ * 0.
  *
  * LEFT BEHIND BY A DEATH, of the producer after
  *	taking the role       a word that names the dead: the next one takes it from exactly that word
@@ -61,33 +65,33 @@
  *	shown                 messages that may have been used: the next one marks them
  *	head                  nothing; a producer was not woken: as above
  *
- * A ROLE is a process's: its thread may end before (ipk_hold_get()). What the owner keeps in private
- * memory lies in a page that a child finds zeroed (MADV_WIPEONFORK): its calls go to the slow functions,
- * and those find that the parent has the role.
+ * A ROLE is a process's: its thread may end before (ipk_hold_get()). What the owner keeps in
+ * private memory lies in a page that a child finds zeroed (MADV_WIPEONFORK): its calls go to the
+ * slow functions, and those find that the parent has the role.
  *
- * WAITING. The producer publishes, then looks at items, without a fence between: on x86 its look may be
- * carried out before its store is seen. So who sleeps says so (W), looks again for a microsecond, which
- * is enough unless that store waits unusually long for its line, and sleeps for 10 ms first; then looks
- * again, and only if W stood all the time sleeps for good (a timer of a millisecond would be the
- * processor's next event, to be set and taken back at each wait). Whoever looked at items
- * before W was there has long stored what it was to store: a store waits in its CPU for nothing but
- * the line. The same the other way round, for producers. (And all sleeps end by themselves after
- * ipk_wait_backstop.)
+ * WAITING. The producer publishes, then looks at items, without a fence between: on x86 its look
+ * may be carried out before its store is seen. So who sleeps says so (W), looks again for a
+ * microsecond, which is enough unless that store waits unusually long for its line, and sleeps for
+ * 10 ms first; then looks again, and only if W stood all the time sleeps for good (a timer of a
+ * millisecond would be the processor's next event, to be set and taken back at each wait). Whoever
+ * looked at items before W was there has long stored what it was to store: a store waits in its CPU
+ * for nothing but the line. The same the other way round, for producers. (And all sleeps end by
+ * themselves after ipk_wait_backstop.)
  *
- * SPEED (bench/ring.c). Each side keeps what it knows of the other's position and looks again only when
- * that is used up. What a store costs is the line that has to come from the other side: the producer
- * fetches lines for writing 1 KiB ahead, and the consumer of a stream of messages does not ask for the
- * line of the tail, or of the next word, at each of them (ipk_ring_gather()). A ring of records makes a
- * message visible in its own line: one transfer where an index takes two.
+ * SPEED (bench/ring.c). Each side keeps what it knows of the other's position and looks again only
+ * when that is used up. What a store costs is the line that has to come from the other side: the
+ * producer fetches lines for writing 1 KiB ahead, and the consumer of a stream of messages does not
+ * ask for the line of the tail, or of the next word, at each of them (ipk_ring_gather()). A ring of
+ * records makes a message visible in its own line: one transfer where an index takes two.
  *
- * SHUT. Anybody stores shut = 1, waits for SLICE, stores 2. A producer looks at shut before it publishes
- * on the slow paths and after it on all. What it published while it was being shut counts if it decides
- * where the ring ends before the consumer does: both compare-exchange end, 0 -> the position, the
- * producer behind its message, the consumer where it found nothing more. A producer who loses takes its
- * message back: the consumer reads on no more. It decides only once shut is 2: then what was published
- * by who did not see shut afterwards is there to be seen (membarrier(2) would say so with more right, but
- * takes 4 to 270 ms). A producer that saw shut publishes no more; one who died before deciding leaves a
- * message that counts.
+ * SHUT. Anybody stores shut = 1, waits for SLICE, stores 2. A producer looks at shut before it
+ * publishes on the slow paths and after it on all. What it published while it was being shut counts
+ * if it decides where the ring ends before the consumer does: both compare-exchange end, 0 -> the
+ * position, the producer behind its message, the consumer where it found nothing more. A producer
+ * who loses takes its message back: the consumer reads on no more. It decides only once shut is 2:
+ * then what was published by who did not see shut afterwards is there to be seen (membarrier(2)
+ * would say so with more right, but takes 4 to 270 ms). A producer that saw shut publishes no more;
+ * one who died before deciding leaves a message that counts.
  */
 #ifndef IPK_KINDS_RING_H
 #define IPK_KINDS_RING_H
@@ -171,8 +175,8 @@ static inline u64 ring_overflow(u64 most)
 }
 
 /*
- * Fills the constant part. size: of an element, 0: variable; most 0: all that fits. Bytes of the body,
- * or 0: too large.
+ * Fills the constant part. size: of an element, 0: variable; most 0: all that fits. Bytes of the
+ * body, or 0: too large.
  */
 u64 ipk_ring_layout(u64 cap, u32 size, u64 most, u32 flags, struct ipk_ring_body *ret_body);
 /* -EBADMSG when body (a private copy) is not what ipk_ring_layout() makes, or is cut short. */

@@ -52,8 +52,8 @@ static int parse(struct ipk_ring_view *rv, const struct window *w, u64 pos,
 }
 
 /*
- * The record at *pos, or a later one when the consumer has passed it: *pos goes along. 1: none before
- * the tail.
+ * The record at *pos, or a later one when the consumer has passed it: *pos goes along. 1: none
+ * before the tail.
  */
 static int next_record(struct ipk_ring_view *rv, struct window *w, u64 *pos,
 		       struct ipk_ring_record *ret)

@@ -300,7 +300,7 @@ const struct ipk_op ipk_ring_ops[] = {
 	{.name = NULL},
 };
 
-/* ---- how it is measured ------------------------------------------------------------------------ */
+/* ---- how it is measured ---------------------------------------------------------------------- */
 
 static struct ipk_ring *ring_of(void *handle)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Popping where the inline functions cannot: nothing is known to be there, checksums, several at once,
- * streams, the end. Words and reasons are in ring.h.
+ * Popping where the inline functions cannot: nothing is known to be there, checksums, several at
+ * once, streams, the end. Words and reasons are in ring.h.
  */
 #include "base/copy.h"
 #include "kinds/ring.h"
@@ -43,8 +43,8 @@ int ipk_ring_start_rx(struct ipk_ring_handle *h, struct ipk_ring_rx *c)
 }
 
 /*
- * Nothing at c->pos. -EAGAIN: yet. -EPIPE: nothing will come, ever: decided here or by the producer. 0:
- * look again.
+ * Nothing at c->pos. -EAGAIN: yet. -EPIPE: nothing will come, ever: decided here or by the
+ * producer. 0: look again.
  */
 static int finished(struct ipk_ring_handle *h, struct ipk_ring_rx *c, u32 shut)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A ring made right, in a copy where nobody is at work: nobody has a role, and the messages that are
- * sound, up to the first word that is none's, follow one another from the head on.
+ * A ring made right, in a copy where nobody is at work: nobody has a role, and the messages that
+ * are sound, up to the first word that is none's, follow one another from the head on.
  */
 #include <stdlib.h>
 
@@ -15,7 +15,7 @@ struct fix {
 	struct ipk_ring_shape g;
 };
 
-/* ---- constants --------------------------------------------------------------------------------- */
+/* ---- constants ------------------------------------------------------------------------------- */
 
 static int measure(struct fix *f)
 {
@@ -48,7 +48,7 @@ static int mend_constants(struct fix *f)
 	return measure(f);
 }
 
-/* ---- records ------------------------------------------------------------------------------------- */
+/* ---- records --------------------------------------------------------------------------------- */
 
 /* The record at pos; NULL: there is none. */
 static u64 *record(struct fix *f, u64 pos, u64 *ret_len)
@@ -110,7 +110,7 @@ static int mend_records(struct fix *f, struct kept *k)
 	return 0;
 }
 
-/* ---- positions ----------------------------------------------------------------------------------- */
+/* ---- positions ------------------------------------------------------------------------------- */
 
 static int mend_positions(struct fix *f)
 {
@@ -143,7 +143,7 @@ static int mend_positions(struct fix *f)
 	return 0;
 }
 
-/* ---- the rest ------------------------------------------------------------------------------------ */
+/* ---- the rest -------------------------------------------------------------------------------- */
 
 /* An owner who does not exist gives nothing back. */
 static int mend_owner(struct fix *f, const char *what, u64 *word, u64 mask)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a ring holds, read without trust. What was unread after it was copied had not been overwritten
- * before: nobody writes to what the consumer has not passed.
+ * What a ring holds, read without trust. What was unread after it was copied had not been
+ * overwritten before: nobody writes to what the consumer has not passed.
  */
 #include "kinds/ring_view.h"
 #include "segment/view.h"

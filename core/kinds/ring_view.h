@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Reading rings without trust: what the descriptor names. ring_view.c, ring_items.c, ring_check.c. */
+/*
+ * Reading rings without trust: what the descriptor names. ring_view.c, ring_items.c, ring_check.c.
+ */
 #ifndef IPK_KINDS_RING_VIEW_H
 #define IPK_KINDS_RING_VIEW_H
 
@@ -45,9 +47,9 @@ static inline int rv_head(const struct ipk_ring_view *rv, u64 *ret_head)
 }
 
 /*
- * Calls fn with each unread record from head to tail, oldest first, whole and as it was while it was
- * unread, until it returns non-zero, which is returned. -EBADMSG where a word is no record's. *ret_pos (may
- * be NULL): where it ended.
+ * Calls fn with each unread record from head to tail, oldest first, whole and as it was while it
+ * was unread, until it returns non-zero, which is returned. -EBADMSG where a word is no record's.
+ * *ret_pos (may be NULL): where it ended.
  */
 struct ipk_ring_record {
 	const u8 *data;

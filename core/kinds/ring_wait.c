@@ -46,8 +46,9 @@ static int wait_armed(struct ipk_ring_handle *h, struct ipk_self *me, u32 *ev, i
 		if (r != -EAGAIN)
 			return r;
 		/*
-		 * What we were woken for, or came with the signal or the deadline: looked for before
-		 * W is set anew, which would cost time here and the other side a wake in vain.
+		 * What we were woken for, or came with the signal or the deadline: looked for
+		 * before W is set anew, which would cost time here and the other side a wake in
+		 * vain.
 		 */
 		r = attempt(h, me, arg);
 		if (r != -EAGAIN || woken != 0)

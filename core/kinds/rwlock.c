@@ -131,8 +131,8 @@ static int look_for_writer(struct ipk_rwlock *l, u64 *ret_word)
 }
 
 /*
- * Nobody has the word, as v says: it is SHARED from here on, if it still is v. Acquire: what the last
- * writer did comes before what this reader reads.
+ * Nobody has the word, as v says: it is SHARED from here on, if it still is v. Acquire: what the
+ * last writer did comes before what this reader reads.
  */
 static inline bool share(struct ipk_rwlock_body *body, u64 v)
 {

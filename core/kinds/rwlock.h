@@ -25,15 +25,16 @@
  * nothing but their own places.
  *
  * The first step of readers and of who claims, and the look that follows, are sequentially
- * consistent: of a reader and a writer at least one sees the other. What the writer's look has found
- * free can be taken afterwards only by a reader who then sees him. Without SHARED nobody is in: who
- * has a place then has not looked at the word since, and does. Its setting fails where the word has
- * been taken and given back meanwhile, since that counts in seq. A thread that reads already takes no
- * second place while a writer looks at them: it counts in the depth of the one it has.
+ * consistent: of a reader and a writer at least one sees the other. What the writer's look has
+ * found free can be taken afterwards only by a reader who then sees him. Without SHARED nobody is
+ * in: who has a place then has not looked at the word since, and does. Its setting fails where the
+ * word has been taken and given back meanwhile, since that counts in seq. A thread that reads
+ * already takes no second place while a writer looks at them: it counts in the depth of the one it
+ * has.
  *
  * A claim turns readers away, and is no more than that: when its owner dies, or gives up, nothing
- * has happened. Only without SHARED has the owner been let in, and its death makes the lock suspect.
- * Suspect or lost it is never SHARED: readers are refused.
+ * has happened. Only without SHARED has the owner been let in, and its death makes the lock
+ * suspect. Suspect or lost it is never SHARED: readers are refused.
  *
  * WAITING. On ev_read readers who were turned away or found no place: all are woken by who frees
  * the word, one by who frees a place. On ev_write who wants the word: one is woken by who frees it.

@@ -52,7 +52,9 @@ int ipk_word_read(struct ipk_obj *obj, struct ipk_word_value *v, u64 word, u64 m
 		r = -EMSGSIZE;
 	else if (len)
 		ipk_copy_out(buf, data, len);
-	/* Pairs with the fence in ipk_tx_alloc(), and with the release of what replaced the word. */
+	/*
+	 * Pairs with the fence in ipk_tx_alloc(), and with the release of what replaced the word.
+	 */
 	ipk_fence(acquire);
 	if (ipk_ld(&v->word, relaxed) != word)
 		return 1;

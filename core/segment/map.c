@@ -173,7 +173,9 @@ int ipk_unless_lost(struct ipk_segment *seg, int r, struct ipk_error *err)
 {
 	int lost = seg ? ipk_segment_lost(seg) : 0;
 
-	/* Who was told that something is wrong already knows enough of a file that was cut short. */
+	/*
+	 * Who was told that something is wrong already knows enough of a file that was cut short.
+	 */
 	if (lost == 0 || (r < 0 && lost != -ENOSPC))
 		return r;
 	return ipk_error_set(

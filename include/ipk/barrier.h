@@ -12,11 +12,11 @@
  * ipk_barrier_leave() not beside a wait of the same thread.
  *
  * LEFT BEHIND BY A DEATH. An arrival is one compare-exchange. The barrier opens by another, made by
- * whoever sees that all have arrived: if the last one dies before, those who wait see it themselves.
- * A party that dies anywhere, also between two waits, breaks the barrier: all get -EOWNERDEAD until
- * somebody says reset. Or, if it was made so, the dead leave it: it goes on with fewer, until somebody
- * new takes the place. A stopped party is waited for. A thread that ends in order without leaving
- * stays a party until its process ends.
+ * whoever sees that all have arrived: if the last one dies before, those who wait see it
+ * themselves. A party that dies anywhere, also between two waits, breaks the barrier: all get
+ * -EOWNERDEAD until somebody says reset. Or, if it was made so, the dead leave it: it goes on with
+ * fewer, until somebody new takes the place. A stopped party is waited for. A thread that ends in
+ * order without leaving stays a party until its process ends.
  */
 #ifndef IPK_BARRIER_H
 #define IPK_BARRIER_H
@@ -34,7 +34,10 @@ extern "C" {
 
 struct ipk_barrier;
 
-/* For parties (1 to 65535). leave: the dead leave it, instead of breaking it. -EEXIST -EINVAL -ENOSPC. */
+/*
+ * For parties (1 to 65535). leave: the dead leave it, instead of breaking it. -EEXIST -EINVAL
+ * -ENOSPC.
+ */
 int ipk_barrier_create(struct ipk_segment *seg, const char *name, uint64_t parties, bool leave,
 		       struct ipk_error *err);
 
@@ -46,8 +49,8 @@ void ipk_barrier_close(struct ipk_barrier *barrier);
 
 /*
  * Arrives as a party and waits for the others. 0; -EOWNERDEAD the barrier is broken; -EDQUOT all
- * places are other parties'. -EAGAIN (IPK_NOWAIT) -ETIMEDOUT -EINTR -ECANCELED -ESTALE: the arrival was
- * taken back. -EACCES attached with IPK_READ.
+ * places are other parties'. -EAGAIN (IPK_NOWAIT) -ETIMEDOUT -EINTR -ECANCELED -ESTALE: the arrival
+ * was taken back. -EACCES attached with IPK_READ.
  */
 int ipk_barrier_wait(struct ipk_barrier *barrier, int64_t deadline);
 
@@ -57,8 +60,10 @@ int ipk_barrier_arrive(struct ipk_barrier *barrier);
 /* The calling thread is no party any more. -ENOENT: it was none. */
 int ipk_barrier_leave(struct ipk_barrier *barrier);
 
-/* Mends a broken barrier, and wants all parties again where the dead have left. -EBUSY: parties have
- * arrived, and it is not broken. */
+/*
+ * Mends a broken barrier, and wants all parties again where the dead have left. -EBUSY: parties
+ * have arrived, and it is not broken.
+ */
 int ipk_barrier_reset(struct ipk_barrier *barrier);
 
 /*
@@ -68,8 +73,8 @@ int ipk_barrier_reset(struct ipk_barrier *barrier);
 uint64_t ipk_barrier_generation(struct ipk_barrier *barrier, uint64_t *ret_arrived);
 
 /*
- * Waits, without arriving, until the present generation has ended. Errors as wait. With IPK_READ: looks
- * every 10 ms.
+ * Waits, without arriving, until the present generation has ended. Errors as wait. With IPK_READ:
+ * looks every 10 ms.
  */
 int ipk_barrier_watch(struct ipk_barrier *barrier, int64_t deadline);
 

@@ -14,8 +14,9 @@
  *
  * CLOSE. Nothing can be sent any more; who waits to send is told -EPIPE. What is in the buffer is
  * received, and then the end: -EPIPE. As long as what was handed to a sleeping receiver may come
- * back by his death, that is not yet the end. A case of a select on a channel that has ended can proceed,
- * with that answer: so a channel that is only ever closed tells all who select on it to stop.
+ * back by his death, that is not yet the end. A case of a select on a channel that has ended can
+ * proceed, with that answer: so a channel that is only ever closed tells all who select on it to
+ * stop.
  *
  * WHICH MAY RUN BESIDE WHICH. Everything, from any thread of any process.
  *

@@ -137,8 +137,8 @@ void ipk_derive_close(struct ipk_derive *derive);
  * out is added to *ret_emitted. 0: all that was computed is committed; -EPIPE: the sources have
  * ended, and the stream is shut, or somebody else has shut it; -EAGAIN (IPK_NOWAIT) nothing is
  * there; -EBUSY (IPK_NOWAIT, or policy reject) a named subscriber of the stream has not read what
- * would be dropped: to be called again later; -ETIMEDOUT -EINTR -ECANCELED; -ENOSPC what the operators keep is more than the state
- * has room for; -ESTALE a source, or the stream, was removed.
+ * would be dropped: to be called again later; -ETIMEDOUT -EINTR -ECANCELED; -ENOSPC what the
+ * operators keep is more than the state has room for; -ESTALE a source, or the stream, was removed.
  */
 int ipk_derive_run(struct ipk_derive *derive, uint64_t max, uint64_t *ret_emitted, int64_t deadline,
 		   struct ipk_error *err);

@@ -122,7 +122,9 @@ ipk_inline int ipk_queue_put(const struct ipk_queue_fast *f, const void *data, s
 		return 0;
 	__atomic_store_n(&b->tail, code + 1, __ATOMIC_RELEASE);
 	ipk_queue_copy(s + 1, data, len);
-	/* WR -> FULL, acknowledged. Release: the element comes before its word; pairs with takers. */
+	/*
+	 * WR -> FULL, acknowledged. Release: the element comes before its word; pairs with takers.
+	 */
 	__atomic_store_n(s, base | IPK_QUEUE_ST(IPK_QUEUE_FULL), __ATOMIC_RELEASE);
 	return 1;
 }
@@ -154,7 +156,9 @@ ipk_inline int ipk_queue_get(const struct ipk_queue_fast *f, void *buf, size_t l
 		return 0;
 	__atomic_store_n(&b->head, code + 1, __ATOMIC_RELEASE);
 	ipk_queue_copy(buf, s + 1, len);
-	/* TAKEN -> {lap+1,FREE}. Release: who pushes here next overwrites it; pairs with its claim. */
+	/*
+	 * TAKEN -> {lap+1,FREE}. Release: who pushes here next overwrites it; pairs with its claim.
+	 */
 	__atomic_store_n(s, base + (UINT64_C(1) << IPK_QUEUE_LAP_SHIFT), __ATOMIC_RELEASE);
 	ret->code = code;
 	ret->w = w;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Ring: messages in order from one producer, or several, to one consumer, by copying or in place, as
- * fast as the memory lets them pass. Also a stream of bytes without message boundaries.
+ * Ring: messages in order from one producer, or several, to one consumer, by copying or in place,
+ * as fast as the memory lets them pass. Also a stream of bytes without message boundaries.
  *
  *	records    +--+-------+--+---+--+------------+--+ - - - - - - - - +-----------+
  *	           |8 | bytes |8 |   |8 | bytes      |0 |      free       |  overflow  |
@@ -9,31 +9,32 @@
  *	            ^ head                            ^ tail              ^ cap
  *	cells      [ 8 ][ 8 ][ 8 ][ 8 ] ...    elements of a fixed size, or bytes of a stream, side by side
  *
- * A message of a variable type, or of any type with a checksum, is a record: a word with its length,
- * then its bytes, rounded up to 8. Its word, stored last, is what makes it visible: whoever spins on
- * it gets the first bytes with the same cache line. A record may reach beyond the end of the ring into
- * the overflow, so that it always lies in one piece. Elements of a fixed type, and the bytes of a
- * stream, lie side by side, and the tail makes them visible.
+ * A message of a variable type, or of any type with a checksum, is a record: a word with its
+ * length, then its bytes, rounded up to 8. Its word, stored last, is what makes it visible: whoever
+ * spins on it gets the first bytes with the same cache line. A record may reach beyond the end of
+ * the ring into the overflow, so that it always lies in one piece. Elements of a fixed type, and
+ * the bytes of a stream, lie side by side, and the tail makes them visible.
  *
- * ROLES. A ring has one consumer and, unless it was made for many, one producer. A process takes a role
- * with its first push or pop through a handle and keeps it until ipk_ring_leave() or ipk_ring_close();
- * a second one is refused (-EBUSY) and ipk_ring_claim() says who has it. The role of a process that
- * died passes to the next who asks. Where many produce, each call has the ring's lock while it runs,
- * and a reservation has it until it is committed or aborted.
+ * ROLES. A ring has one consumer and, unless it was made for many, one producer. A process takes a
+ * role with its first push or pop through a handle and keeps it until ipk_ring_leave() or
+ * ipk_ring_close(); a second one is refused (-EBUSY) and ipk_ring_claim() says who has it. The role
+ * of a process that died passes to the next who asks. Where many produce, each call has the ring's
+ * lock while it runs, and a reservation has it until it is committed or aborted.
  *
- * WHICH MAY RUN BESIDE WHICH. The producer beside the consumer, in one process or two, on one handle or
- * two. Calls of one role through one handle are for one thread at a time, as are those of a handle that
- * is being closed; where many produce, any number of threads may push at once, and reserve. shutdown,
- * used and what merely tells may be called by anybody at any time.
+ * WHICH MAY RUN BESIDE WHICH. The producer beside the consumer, in one process or two, on one
+ * handle or two. Calls of one role through one handle are for one thread at a time, as are those of
+ * a handle that is being closed; where many produce, any number of threads may push at once, and
+ * reserve. shutdown, used and what merely tells may be called by anybody at any time.
  *
- * COST. push and pop are inline: a copy, a few plain stores, and no system call unless the other side
- * sleeps. Nothing is locked, and no fence is needed: who is about to sleep looks again a little later. A
- * consumer that gets several elements at a time and has read them waits some hundred nanoseconds for more
- * to come, so that the cache line that says so is not asked for at each; one alone is read at once.
+ * COST. push and pop are inline: a copy, a few plain stores, and no system call unless the other
+ * side sleeps. Nothing is locked, and no fence is needed: who is about to sleep looks again a
+ * little later. A consumer that gets several elements at a time and has read them waits some
+ * hundred nanoseconds for more to come, so that the cache line that says so is not asked for at
+ * each; one alone is read at once.
  *
- * DELIVERY. A push is acknowledged when its message became visible; a pop takes a message for good when
- * it returns. What was peeked and not released when its consumer died, or left, is delivered again to
- * the next one, marked (redelivered).
+ * DELIVERY. A push is acknowledged when its message became visible; a pop takes a message for good
+ * when it returns. What was peeked and not released when its consumer died, or left, is delivered
+ * again to the next one, marked (redelivered).
  *
  * LEFT BEHIND BY A DEATH
  *	push, reserve before the message is visible    nothing
@@ -45,9 +46,10 @@
  *
  * A child does not inherit its parent's roles. A stopped process is not dead: it keeps them.
  *
- * SOURCES. Indices that each side keeps to itself are from Lamport's ring (1977) by way of MCRingBuffer
- * (Lee, Bu, Chandranmenon, 2010); lengths that make a record visible, and a zero before the next, are
- * Aeron's (Thompson, Montgomery). The layout and the reasons are in core/kinds/ring.h.
+ * SOURCES. Indices that each side keeps to itself are from Lamport's ring (1977) by way of
+ * MCRingBuffer (Lee, Bu, Chandranmenon, 2010); lengths that make a record visible, and a zero
+ * before the next, are Aeron's (Thompson, Montgomery). The layout and the reasons are in
+ * core/kinds/ring.h.
  */
 #ifndef IPK_RING_H
 #define IPK_RING_H
@@ -93,8 +95,8 @@ int ipk_ring_open_abi(struct ipk_segment *seg, const char *name, const char *typ
 		      struct ipk_ring **ret_ring, struct ipk_error *err);
 
 /*
- * Opens for this process. type: a claim to be checked, or NULL. -ENOENT; -EMEDIUMTYPE another kind or
- * type; -EPROTO another layout, or the library is not of this header's version; -EBADMSG.
+ * Opens for this process. type: a claim to be checked, or NULL. -ENOENT; -EMEDIUMTYPE another kind
+ * or type; -EPROTO another layout, or the library is not of this header's version; -EBADMSG.
  */
 static inline int ipk_ring_open(struct ipk_segment *seg, const char *name, const char *type,
 				struct ipk_ring **ret_ring, struct ipk_error *err)
@@ -102,13 +104,15 @@ static inline int ipk_ring_open(struct ipk_segment *seg, const char *name, const
 	return ipk_ring_open_abi(seg, name, type, IPK_RING_ABI, ret_ring, err);
 }
 
-/* Leaves both roles and ends the handle; the ring stays (ipk_ring_shutdown() is what ends a ring). */
+/*
+ * Leaves both roles and ends the handle; the ring stays (ipk_ring_shutdown() is what ends a ring).
+ */
 void ipk_ring_close(struct ipk_ring *ring);
 
 /*
- * Bytes that records and elements take together at most: a power of two, or, of a fixed type without
- * checksum, a multiple of its size. A record takes 8 bytes more than its message, rounded up to 8 (and
- * not 24 but 32), and the last 8 bytes stay free.
+ * Bytes that records and elements take together at most: a power of two, or, of a fixed type
+ * without checksum, a multiple of its size. A record takes 8 bytes more than its message, rounded
+ * up to 8 (and not 24 but 32), and the last 8 bytes stay free.
  */
 uint64_t ipk_ring_capacity(const struct ipk_ring *ring);
 /* The longest message: the element's size, or max_message, or capacity - 16. */
@@ -142,14 +146,14 @@ int ipk_ring_shutdown(struct ipk_ring *ring);
 int64_t ipk_ring_reset(struct ipk_ring *ring);
 
 /*
- * Every function below that takes a deadline (see segment.h) waits for room or for a message at most
- * until then, and returns
+ * Every function below that takes a deadline (see segment.h) waits for room or for a message at
+ * most until then, and returns
  *	-EAGAIN with IPK_NOWAIT: full, empty, or another producer has been at it for too long
  *	-ETIMEDOUT; -EINTR a signal came; -ECANCELED; -ESTALE the ring or its segment was removed
  *	-EBUSY another has the role
  *	-EPIPE the ring was shut; for the consumer: and all of it was read
- *	-EMSGSIZE the message is longer than any can be, or is not of the element's size; for pop: longer
- *		than the buffer, and stays
+ *	-EMSGSIZE the message is longer than any can be, or is not of the element's size; for pop:
+ *		longer than the buffer, and stays
  *	-EBADMSG the ring is damaged (ipcctl fsck says how, ipk_ring_reset() empties it); or, with a
  *		checksum, the message is
  *	-EOPNOTSUPP messages of a stream, or parts of what is none
@@ -168,8 +172,8 @@ void ipk_ring_wake_producer(struct ipk_ring *ring);
 /* ---- what the inline functions work on ------------------------------------------------------- */
 
 /*
- * Both ends, each as far as this process has the role: private memory that a child finds zeroed. Zero
- * throughout, or no room, sends every call to the library.
+ * Both ends, each as far as this process has the role: private memory that a child finds zeroed.
+ * Zero throughout, or no room, sends every call to the library.
  */
 struct ipk_ring_tx {
 	uintptr_t at; /* where the next message goes */
@@ -213,8 +217,8 @@ struct ipk_ring_rx {
 };
 
 /*
- * A consumer that takes each element as soon as it comes makes the producer wait for the line at each.
- * When they come in numbers it waits a moment for more, at most half a microsecond or so.
+ * A consumer that takes each element as soon as it comes makes the producer wait for the line at
+ * each. When they come in numbers it waits a moment for more, at most half a microsecond or so.
  */
 uint64_t ipk_ring_gather(struct ipk_ring_rx *c, uint64_t bytes);
 
@@ -251,8 +255,9 @@ IPK_RING_INLINE void ipk_ring_want(uintptr_t at)
 }
 
 /*
- * Fetches for writing, while there is time, as many lines as the next bytes will fill, some way ahead:
- * stores are carried out in order, and each would wait for its line to come from the consumer.
+ * Fetches for writing, while there is time, as many lines as the next bytes will fill, some way
+ * ahead: stores are carried out in order, and each would wait for its line to come from the
+ * consumer.
  */
 IPK_RING_INLINE void ipk_ring_ahead(uintptr_t at, uintptr_t end, size_t bytes)
 {
@@ -288,8 +293,9 @@ IPK_RING_INLINE size_t ipk_ring_need(size_t len)
 }
 
 /*
- * Publishes the record at t->at, whose bytes are in place. The word of the next record is zeroed before
- * this one becomes visible, by a release: pairs with the acquire of the consumer's look at it.
+ * Publishes the record at t->at, whose bytes are in place. The word of the next record is zeroed
+ * before this one becomes visible, by a release: pairs with the acquire of the consumer's look at
+ * it.
  */
 IPK_RING_INLINE void ipk_ring_publish(struct ipk_ring_tx *t, size_t len, uint32_t sum)
 {
@@ -309,7 +315,10 @@ IPK_RING_INLINE void ipk_ring_publish(struct ipk_ring_tx *t, size_t len, uint32_
 	__atomic_store_n(&t->tail[0], t->pos, __ATOMIC_RELEASE);
 }
 
-/* Publishes n elements at t->at. Release: pairs with the acquire of the consumer's look at the tail. */
+/*
+ * Publishes n elements at t->at. Release: pairs with the acquire of the consumer's look at the
+ * tail.
+ */
 IPK_RING_INLINE void ipk_ring_publish_cells(struct ipk_ring_tx *t, size_t bytes, uint64_t n)
 {
 	t->at += bytes;
@@ -317,7 +326,10 @@ IPK_RING_INLINE void ipk_ring_publish_cells(struct ipk_ring_tx *t, size_t bytes,
 	__atomic_store_n(&t->tail[0], t->pos, __ATOMIC_RELEASE);
 }
 
-/* After publishing: is there anybody to be told? Why no fence is needed: core/kinds/ring.h, WAITING. */
+/*
+ * After publishing: is there anybody to be told? Why no fence is needed: core/kinds/ring.h,
+ * WAITING.
+ */
 IPK_RING_INLINE int ipk_ring_after_push(struct ipk_ring *ring, const struct ipk_ring_tx *t,
 					uint64_t units)
 {
@@ -327,7 +339,9 @@ IPK_RING_INLINE int ipk_ring_after_push(struct ipk_ring *ring, const struct ipk_
 	return 0;
 }
 
-/* Frees all up to the position pos. Release: pairs with the acquire of the producer's look at it. */
+/*
+ * Frees all up to the position pos. Release: pairs with the acquire of the producer's look at it.
+ */
 IPK_RING_INLINE void ipk_ring_pass(struct ipk_ring *ring, struct ipk_ring_rx *c, uint64_t pos)
 {
 	c->pos = pos;
@@ -367,12 +381,14 @@ IPK_RING_INLINE bool ipk_ring_idle_at(struct ipk_ring_rx *c, uint64_t now)
 }
 
 /*
- * The length was that of no record: may we say so at once? Now and then, when it is shut, and when what
- * came before came in numbers, the library has a look.
+ * The length was that of no record: may we say so at once? Now and then, when it is shut, and when
+ * what came before came in numbers, the library has a look.
  */
 IPK_RING_INLINE bool ipk_ring_idle(struct ipk_ring_rx *c, size_t len)
 {
-	/* One way for each format: who polls is to be through soon, and to take the same each time. */
+	/*
+	 * One way for each format: who polls is to be through soon, and to take the same each time.
+	 */
 	if (IPK_RING_LIKELY(c->rec))
 		return len == SIZE_MAX && ipk_ring_idle_at(c, c->count);
 	return c->cell && c->cell == c->stop && c->unit != SIZE_MAX &&
@@ -439,8 +455,8 @@ IPK_RING_INLINE int ipk_ring_push(struct ipk_ring *ring, const void *data, size_
 }
 
 /*
- * Takes the oldest message and copies it to buf; ret_len may be NULL. A message whose checksum is wrong
- * is taken as well, and copied as far as it fits: -EBADMSG, and *ret_len is set.
+ * Takes the oldest message and copies it to buf; ret_len may be NULL. A message whose checksum is
+ * wrong is taken as well, and copied as far as it fits: -EBADMSG, and *ret_len is set.
  */
 IPK_RING_INLINE int ipk_ring_pop(struct ipk_ring *ring, void *buf, size_t size, size_t *ret_len,
 				 int64_t deadline)
@@ -493,7 +509,10 @@ IPK_RING_INLINE int ipk_ring_push_array(struct ipk_ring *ring, const void *value
 	return r < 0 ? r : (int)n;
 }
 
-/* Takes up to n elements of a fixed type; waits for the first alone. Returns how many, or why not one. */
+/*
+ * Takes up to n elements of a fixed type; waits for the first alone. Returns how many, or why not
+ * one.
+ */
 IPK_RING_INLINE int ipk_ring_pop_array(struct ipk_ring *ring, void *values, unsigned n,
 				       int64_t deadline)
 {
@@ -513,8 +532,8 @@ IPK_RING_INLINE int ipk_ring_pop_array(struct ipk_ring *ring, void *values, unsi
 }
 
 /*
- * Appends up to n messages in order, each acknowledged by itself; waits for room for the first alone.
- * Returns how many went in, 1..n, or why the first did not.
+ * Appends up to n messages in order, each acknowledged by itself; waits for room for the first
+ * alone. Returns how many went in, 1..n, or why the first did not.
  */
 int ipk_ring_push_many(struct ipk_ring *ring, const struct iovec *messages, unsigned n,
 		       int64_t deadline);
@@ -534,9 +553,9 @@ int ipk_ring_commit_slow(struct ipk_ring *ring, struct ipk_ring_room *room, size
 void ipk_ring_abort_slow(struct ipk_ring *ring, struct ipk_ring_room *room);
 
 /*
- * Room for a message of up to len bytes, to be filled in place and committed or aborted before the next
- * call of this role. Of a fixed type and in streams: as many elements or bytes of len as there is room
- * for in one piece, 1 at least. Where many produce, no other can push meanwhile.
+ * Room for a message of up to len bytes, to be filled in place and committed or aborted before the
+ * next call of this role. Of a fixed type and in streams: as many elements or bytes of len as there
+ * is room for in one piece, 1 at least. Where many produce, no other can push meanwhile.
  */
 IPK_RING_INLINE int ipk_ring_reserve(struct ipk_ring *ring, size_t len,
 				     struct ipk_ring_room *ret_room, int64_t deadline)
@@ -593,9 +612,9 @@ int ipk_ring_peek_slow(struct ipk_ring *ring, struct ipk_ring_message *ret_messa
 int ipk_ring_release_slow(struct ipk_ring *ring, const struct ipk_ring_message *message);
 
 /*
- * The oldest message, in place: data is valid until it is released, and the next peek gives the same
- * again. In a stream: all bytes that lie in one piece. -EBADMSG: its checksum is wrong, and *ret_message
- * is set, so that it can be released; or its data is NULL, and the ring is damaged.
+ * The oldest message, in place: data is valid until it is released, and the next peek gives the
+ * same again. In a stream: all bytes that lie in one piece. -EBADMSG: its checksum is wrong, and
+ * *ret_message is set, so that it can be released; or its data is NULL, and the ring is damaged.
  */
 IPK_RING_INLINE int ipk_ring_peek(struct ipk_ring *ring, struct ipk_ring_message *ret_message,
 				  int64_t deadline)
@@ -622,15 +641,16 @@ IPK_RING_INLINE int ipk_ring_peek(struct ipk_ring *ring, struct ipk_ring_message
 }
 
 /*
- * The oldest up to n messages, in place, waiting for the first alone; one with a wrong checksum only
- * as the first. Returns how many, 1..n, or why not one. Not for streams.
+ * The oldest up to n messages, in place, waiting for the first alone; one with a wrong checksum
+ * only as the first. Returns how many, 1..n, or why not one. Not for streams.
  */
 int ipk_ring_peek_many(struct ipk_ring *ring, struct ipk_ring_message *ret_messages, unsigned n,
 		       int64_t deadline);
 
 /*
  * The message and all before it are taken for good, and their room is free. In a stream: the first
- * message->len bytes, which may be lowered before. -EINVAL it is none that was peeked and not released.
+ * message->len bytes, which may be lowered before. -EINVAL it is none that was peeked and not
+ * released.
  */
 IPK_RING_INLINE int ipk_ring_release(struct ipk_ring *ring, const struct ipk_ring_message *message)
 {
@@ -643,10 +663,10 @@ IPK_RING_INLINE int ipk_ring_release(struct ipk_ring *ring, const struct ipk_rin
 }
 
 /*
- * Takes up to n messages, side by side in buf at multiples of 8 bytes; waits for the first alone and
- * takes what else is there and fits. Returns how many, 1..n, or why not one. One with a wrong checksum
- * only as the first: it is taken, copied as far as it fits, and the answer is -EBADMSG (with the data of
- * ret_messages[0] NULL: the ring is damaged).
+ * Takes up to n messages, side by side in buf at multiples of 8 bytes; waits for the first alone
+ * and takes what else is there and fits. Returns how many, 1..n, or why not one. One with a wrong
+ * checksum only as the first: it is taken, copied as far as it fits, and the answer is -EBADMSG
+ * (with the data of ret_messages[0] NULL: the ring is damaged).
  */
 int ipk_ring_pop_many(struct ipk_ring *ring, void *buf, size_t size,
 		      struct ipk_ring_message *ret_messages, unsigned n, int64_t deadline);
@@ -654,8 +674,8 @@ int ipk_ring_pop_many(struct ipk_ring *ring, void *buf, size_t size,
 /* ---- streams --------------------------------------------------------------------------------- */
 
 /*
- * Appends bytes; waits for room for the first alone. Returns how many went in, 1..len (0 for len 0), or
- * why none did.
+ * Appends bytes; waits for room for the first alone. Returns how many went in, 1..len (0 for len
+ * 0), or why none did.
  */
 int64_t ipk_ring_write(struct ipk_ring *ring, const void *data, size_t len, int64_t deadline);
 /* Takes up to size bytes; waits for the first alone. Returns how many, or why none. */

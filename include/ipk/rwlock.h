@@ -34,14 +34,14 @@
  * end is then the owner's death.
  *
  * COST. Without contention one compare-exchange to lock and one to unlock, of whichever kind; where
- * reading and writing take turns, one more for the first reader after a writer, and one, with a look
- * at all places, for the first writer after readers.
+ * reading and writing take turns, one more for the first reader after a writer, and one, with a
+ * look at all places, for the first writer after readers.
  *
  * Readers announce themselves in places of their own and then look for a writer, a writer announces
  * himself and then looks at all places: after Hsieh and Weihl, Scalable Reader-Writer Locks for
  * Parallel Systems (IPPS 1992), with owners in the places instead of marks. That he need not look
- * when nobody has read since the last writer is the reader bias of BRAVO (Dice and Kogan, USENIX ATC
- * 2019), the other way round.
+ * when nobody has read since the last writer is the reader bias of BRAVO (Dice and Kogan, USENIX
+ * ATC 2019), the other way round.
  */
 #ifndef IPK_RWLOCK_H
 #define IPK_RWLOCK_H

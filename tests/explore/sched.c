@@ -68,7 +68,9 @@ static u32 draw(u32 n)
 	return (u32)((rng >> 16) % n);
 }
 
-/* In random runs the first is taken unless a draw says otherwise, which it does once in so often. */
+/*
+ * In random runs the first is taken unless a draw says otherwise, which it does once in so often.
+ */
 static unsigned choose(unsigned n, u32 once_in)
 {
 	if (n < 2)

@@ -65,7 +65,9 @@ static unsigned base_of(const u8 *data, size_t size)
 	return size ? data[0] % FUZZ_BASES : 0;
 }
 
-/* Makes the changes; returns the length. Magic, version and layout end it at the door: they stay. */
+/*
+ * Makes the changes; returns the length. Magic, version and layout end it at the door: they stay.
+ */
 static u64 apply(const u8 *data, size_t size)
 {
 	const unsigned b = base_of(data, size), n = changes_in(size);
@@ -107,7 +109,7 @@ u8 fuzz_own(const u8 *data, size_t size)
 	return size > 1 && !whole_file(data, size) ? data[1] : 0;
 }
 
-/* ---- mutation --------------------------------------------------------------------------------- */
+/* ---- mutation -------------------------------------------------------------------------------- */
 
 /* A change that knows the format, of the segment as the others leave it. */
 static bool draw_change(const u8 *data, size_t size, struct draw *r, struct change *ret)

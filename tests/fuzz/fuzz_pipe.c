@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A schema, a pipeline and the bytes of elements, the first two ended by a newline. What is accepted computes what it is
- * fed; what it saves is scribbled on by the last bytes, and is refused, or goes on.
+ * A schema, a pipeline and the bytes of elements, the first two ended by a newline. What is
+ * accepted computes what it is fed; what it saves is scribbled on by the last bytes, and is
+ * refused, or goes on.
  */
 #include <stdlib.h>
 

@@ -51,7 +51,9 @@ static inline struct ipk_queue *queue_at(u64 at)
 	return q;
 }
 
-/* A burst of n as its owner leaves it: position at in lap 1, the last k of its members being other. */
+/*
+ * A burst of n as its owner leaves it: position at in lap 1, the last k of its members being other.
+ */
 static inline void plant(struct ipk_queue *q, u64 at, u64 head, u32 n, u64 member, u32 k, u64 other)
 {
 	for (u32 i = 1; i < n; i++) {

@@ -127,7 +127,7 @@ static void who_may_only_read_watches(void **state)
 	ipk_barrier_close(b);
 }
 
-/* ---- many ------------------------------------------------------------------------------------------ */
+/* ---- many ------------------------------------------------------------------------------------ */
 
 struct stage {
 	u32 there;
@@ -194,7 +194,7 @@ static void nobody_goes_on_before_all_have_arrived(void **state)
 	munmap(s, sizeof(*s));
 }
 
-/* ---- deaths ---------------------------------------------------------------------------------------- */
+/* ---- deaths ---------------------------------------------------------------------------------- */
 
 static void wait_once(void *arg)
 {
@@ -263,7 +263,9 @@ static void a_party_that_dies_leaves_it_if_it_was_made_so(void **state)
 	munmap(dead, sizeof(*dead));
 }
 
-/* Who found it free, and was stopped before he took it, would fill it and leave a free one empty. */
+/*
+ * Who found it free, and was stopped before he took it, would fill it and leave a free one empty.
+ */
 static void a_place_that_the_dead_left_is_not_taken_for_a_free_one(void **state)
 {
 	struct stage *dead = shared(sizeof(*dead));

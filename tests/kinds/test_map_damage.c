@@ -216,8 +216,10 @@ static void nobody_crashes_or_hangs_on_a_damaged_map(void **state)
 	ipk_map_close(m);
 }
 
-/* The bytes of a table are computed from it: shifted by too much they were few, and its slots were written
- * behind its end. */
+/*
+ * The bytes of a table are computed from it: shifted by too much they were few, and its slots were
+ * written behind its end.
+ */
 static void a_damaged_smallest_table_is_no_size_of_the_next_one(void **state)
 {
 	static const u32 odd[] = {0, 7, 60, 64, 783356040, UINT32_MAX};

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Bursts: deaths at every step of one, by words as they are then, and who meets it. The words and the
- * reasons: core/kinds/queue.h, BURSTS.
+ * Bursts: deaths at every step of one, by words as they are then, and who meets it. The words and
+ * the reasons: core/kinds/queue.h, BURSTS.
  */
 #include "kinds/queue_burst.h"
 
@@ -14,7 +14,10 @@ static void old_hints(struct ipk_queue *q, bool old)
 
 /* ---- deaths ---------------------------------------------------------------------------------- */
 
-/* For every place, length, progress, and with hints of long ago: act() finds the burst of a dead owner. */
+/*
+ * For every place, length, progress, and with hints of long ago: act() finds the burst of a dead
+ * owner.
+ */
 static void each(void (*act)(struct ipk_queue *q, u64 at, u32 n, u32 k))
 {
 	for (u64 at = 0; at < CAP - 1; at++)
@@ -144,7 +147,10 @@ static void an_acknowledged_burst_never_comes_back(void **state)
 
 /* ---- menders that stop ----------------------------------------------------------------------- */
 
-/* It saw a producer die and stops before it does anything about it; but the burst had been published. */
+/*
+ * It saw a producer die and stops before it does anything about it; but the burst had been
+ * published.
+ */
 static void a_late_mender_takes_nothing_that_was_published(void **state)
 {
 	struct ipk_queue *q = queue_at(0);
@@ -288,7 +294,9 @@ static void the_end_waits_for_a_burst(void **state)
 	drop_queue(q);
 }
 
-/* A mender has decided that a burst is void and goes no further: what lies behind it still counts. */
+/*
+ * A mender has decided that a burst is void and goes no further: what lies behind it still counts.
+ */
 static void the_end_waits_for_what_lies_behind_a_void_burst(void **state)
 {
 	struct ipk_queue *q = queue_at(0);

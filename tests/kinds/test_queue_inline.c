@@ -145,7 +145,10 @@ static void a_child_is_not_its_parent(void **state)
 	drop_queue(q);
 }
 
-/* A destructor that runs after the library's: the thread has left, and comes back as a new participant. */
+/*
+ * A destructor that runs after the library's: the thread has left, and comes back as a new
+ * participant.
+ */
 static pthread_key_t last_words;
 
 static void say(void *arg)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Producers and consumers of a small queue are killed and stopped at random. What they had been told
- * is noted outside of the segment: no acknowledged value may be lost or come twice without its mark,
- * none may be torn, nobody may hang.
+ * Producers and consumers of a small queue are killed and stopped at random. What they had been
+ * told is noted outside of the segment: no acknowledged value may be lost or come twice without its
+ * mark, none may be torn, nobody may hang.
  */
 #include "kinds/queue_test.h"
 

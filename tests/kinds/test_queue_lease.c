@@ -2,7 +2,7 @@
 /* Queues: what is leased, given back, inherited, handed on. */
 #include "kinds/queue_test.h"
 
-/* ---- leases ---------------------------------------------------------------------------------------- */
+/* ---- leases ---------------------------------------------------------------------------------- */
 
 static void a_leased_item_is_gone_when_acknowledged(void **state)
 {

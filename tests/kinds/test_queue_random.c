@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One process at random, against a plain list: pushes, pops, leases, deaths in each state, and after
- * each step hints as old as stopped processes may store them. The order of delivery is exact.
+ * One process at random, against a plain list: pushes, pops, leases, deaths in each state, and
+ * after each step hints as old as stopped processes may store them. The order of delivery is exact.
  */
 #include "kinds/queue_test.h"
 
@@ -164,7 +164,10 @@ static void do_pop_many(struct oracle *o)
 	assert_true(r == (int)n || o->nwaiting + o->nback == 0);
 }
 
-/* What its members are when it dies before its last one, by whoever's hand: they are done from the last on. */
+/*
+ * What its members are when it dies before its last one, by whoever's hand: they are done from the
+ * last on.
+ */
 static void some_members(struct oracle *o, u64 i, u32 n, u64 w)
 {
 	for (u64 done = seeded(&o->seed) % n; done; done--)
@@ -202,7 +205,8 @@ static void dead_producer(struct oracle *o)
 }
 
 /*
- * A consumer takes, as pop or as lease, and dies: before or after it has acknowledged, or a mender after it.
+ * A consumer takes, as pop or as lease, and dies: before or after it has acknowledged, or a mender
+ * after it.
  */
 static void acknowledge_some(struct oracle *o, u64 i, u32 n)
 {

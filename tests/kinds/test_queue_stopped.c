@@ -2,7 +2,7 @@
 /* Queues: beside processes that are stopped in the middle of an operation. */
 #include "kinds/queue_dead.h"
 
-/* ---- stopped processes ------------------------------------------------------------------------------ */
+/* ---- stopped processes ----------------------------------------------------------------------- */
 
 static void claim_and_stop(void *arg)
 {
@@ -100,7 +100,10 @@ static void a_stopped_consumer_holds_up_one_slot(void **state)
 	drop_queue(q);
 }
 
-/* Killed or stopped by the test between COMMIT and the last value: the words still wait in the journal. */
+/*
+ * Killed or stopped by the test between COMMIT and the last value: the words still wait in the
+ * journal.
+ */
 static void stop_in_a_transaction(void *arg)
 {
 	struct ipk_queue *q = child_queue();
@@ -116,8 +119,8 @@ static void stop_in_a_transaction(void *arg)
 }
 
 /*
- * A dead producer's position is mended and its number freed also while the journal is in a stopped one's
- * hands: only who wants a buffer waits for that.
+ * A dead producer's position is mended and its number freed also while the journal is in a stopped
+ * one's hands: only who wants a buffer waits for that.
  */
 static void a_held_journal_does_not_hold_up_mending(void **state)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Traces that broke earlier designs of the queue, each forced by hand: words and hints are stored as
- * a process leaves them that was stopped or killed at the worst instant.
+ * Traces that broke earlier designs of the queue, each forced by hand: words and hints are stored
+ * as a process leaves them that was stopped or killed at the worst instant.
  */
 #include "kinds/queue_dead.h"
 
@@ -220,8 +220,8 @@ static void laps_may_wrap(void **state)
 }
 
 /*
- * A dead producer's position was mended before head came there: a consumer with an old hint must not
- * take it for passed together with the items before it.
+ * A dead producer's position was mended before head came there: a consumer with an old hint must
+ * not take it for passed together with the items before it.
  */
 static void an_empty_position_hides_no_item_from_an_old_hint(void **state)
 {
@@ -254,7 +254,7 @@ static void an_empty_position_hides_no_item_from_an_old_hint(void **state)
 	}
 }
 
-/* ---- what the dead leave, one state after the other ------------------------------------------------ */
+/* ---- what the dead leave, one state after the other ------------------------------------------ */
 
 static void a_dead_producers_position_is_passed(void **state)
 {
@@ -337,7 +337,9 @@ static void an_item_given_back_in_silence_is_found(void **state)
 	drop_queue(q);
 }
 
-/* A consumer cleared rd.pend after its look while another item came back: the exact value differs. */
+/*
+ * A consumer cleared rd.pend after its look while another item came back: the exact value differs.
+ */
 static void a_late_clearing_of_pend_hides_nothing(void **state)
 {
 	struct ipk_queue *q = make_queue("u64", 4);
@@ -357,8 +359,8 @@ static void a_late_clearing_of_pend_hides_nothing(void **state)
 
 /*
  * B9, with buffers: a producer gave its slot another buffer and died between the commit and the
- * store. Its position is passed at once; the slot's next owner must not fill the buffer that the journal
- * is about to take away.
+ * store. Its position is passed at once; the slot's next owner must not fill the buffer that the
+ * journal is about to take away.
  */
 static u64 texts_of(struct ipk_queue *q, u64 i)
 {

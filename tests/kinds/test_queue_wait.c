@@ -2,7 +2,7 @@
 /* Queues: who waits, and for what: room, items, the end, the removal. */
 #include "kinds/queue_test.h"
 
-/* ---- waiting ------------------------------------------------------------------------------------- */
+/* ---- waiting --------------------------------------------------------------------------------- */
 
 static void a_deadline_ends_the_wait(void **state)
 {
@@ -36,7 +36,10 @@ static void send_back(void *arg)
 	}
 }
 
-/* Each step needs the other process. Every tenth time two go in before one comes out: room is waited for. */
+/*
+ * Each step needs the other process. Every tenth time two go in before one comes out: room is
+ * waited for.
+ */
 static void a_waiter_is_woken_by_push_and_by_pop(void **state)
 {
 	struct ipk_queue *q = make_queue("u64", 1), *r;
@@ -60,7 +63,7 @@ static void a_waiter_is_woken_by_push_and_by_pop(void **state)
 	drop_queue(q);
 }
 
-/* ---- the end ---------------------------------------------------------------------------------------- */
+/* ---- the end --------------------------------------------------------------------------------- */
 
 static void a_shut_queue_gives_what_it_has_and_then_the_end(void **state)
 {

@@ -171,7 +171,9 @@ DAMAGE(queue_all_words, {
 DAMAGE(queue_buffer, q_at(b, 2)->var.buf += 8)
 DAMAGE(queue_far, q_at(b, 2)->var.buf = UINT64_C(1) << 40)
 DAMAGE(queue_shared, q_at(b, 2)->var.buf = q_at(b, 3)->var.buf)
-/* Its block would outlive the queue: who destroys that stops at the first slot that was never used. */
+/*
+ * Its block would outlive the queue: who destroys that stops at the first slot that was never used.
+ */
 DAMAGE(queue_unused, {
 	struct ipk_queue_body *q = body_in(b, "queue");
 

@@ -9,7 +9,9 @@ static void count_line(void *arg, const char *where, const char *what)
 	++*(u32 *)arg;
 }
 
-/* Closes the ring, lets damage() at its bytes, repairs, and opens it again. Returns what was said. */
+/*
+ * Closes the ring, lets damage() at its bytes, repairs, and opens it again. Returns what was said.
+ */
 static u32 repaired(struct ipk_ring **ring, void (*damage)(struct ipk_ring_handle *h))
 {
 	struct ipk_segment *seg = ring_handle(*ring)->obj.seg;
