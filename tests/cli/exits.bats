@@ -22,7 +22,7 @@ load common
 	ipcctl new S/q queue
 	fails 2 ipcctl lock S/m
 	fails 2 ipcctl lock S/o
-	fails 2 ipcctl push S/q - <&-
+	fails 2 bash -c 'ipcctl push S/q - <&-' # bats' own pipe would take the number
 	fails 2 ipcctl push S/q - </
 	fails 2 ipcctl push S/q - 0>written
 	fails 2 ipcctl load S/q </
