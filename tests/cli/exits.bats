@@ -26,7 +26,8 @@ load common
 	fails 2 ipcctl push S/q - </
 	fails 2 ipcctl push S/q - 0>written
 	fails 2 ipcctl load S/q </
-	fails 2 ipcctl set S/m/x --value-file /
+	ipcctl new S/p map
+	fails 2 ipcctl set S/p/x --value-file /
 	fails 2 ipcctl batch /
 }
 

@@ -81,7 +81,7 @@ damaged() {
 	poke 104 01 00 00 00
 	run -1 --separate-stderr ipcctl fsck S --repair
 	[[ $output == *'repaired pages: '* ]]
-	[[ $output == *'it is of kind 99, version 1, which this program cannot check'* ]]
+	[[ $output == *'it is of kind 99, version 2, which this program cannot check'* ]]
 	[[ $output != *'used is'* ]]
 }
 
