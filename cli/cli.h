@@ -119,6 +119,8 @@ const struct cli_command *cli_op_command(const char *verb);
 void cli_each_op(void (*fn)(void *arg, const char *verb), void *arg);
 
 void cli_op_usage(const struct ipk_op *op, char buf[256]);
+/* False: an option of operations that one with these flags does not take. */
+bool cli_op_takes(unsigned flags, const char *name);
 
 int cli_new(struct cli *c);
 int cli_rm(struct cli *c);
@@ -331,6 +333,15 @@ const char *cli_kind_name(uint16_t id, char buf[24]);
 
 /* Fields of a segment or an object, in the order in which show has them. */
 int cli_fields(struct cli_object *ob, struct ipk_visitor *v);
+
+struct cli_field {
+	char text[256]; /* as it is printed */
+	bool number, negative;
+	uint64_t num; /* its magnitude */
+};
+
+/* One of them. -ENOENT: there is none of that name. */
+int cli_field(struct cli_object *ob, const char *name, struct cli_field *ret);
 
 /* ---- values in (input.c) ---------------------------------------------------------------- */
 

@@ -372,12 +372,32 @@ void cli_op_usage(const struct ipk_op *op, char buf[256])
 	usage_of(op, buf, 256);
 }
 
+/* Options that come of what an operation does. */
+static const struct {
+	const char *name;
+	unsigned flags; /* all of them */
+} op_options[] = {
+	{"count", IPK_OP_COUNT},
+	{"follow", IPK_OP_COUNT | IPK_OP_CONSUME},
+	{"meta", IPK_OP_OUT},
+	{"value-file", IPK_OP_IN},
+};
+
+bool cli_op_takes(unsigned flags, const char *name)
+{
+	for (unsigned i = 0; i < CLI_ARRAY_LEN(op_options); i++)
+		if (!strcmp(op_options[i].name, name))
+			return (flags & op_options[i].flags) == op_options[i].flags;
+	return true;
+}
+
 const struct cli_command *cli_op_command(const char *verb)
 {
 	static struct cli_command cmd;
 	static char args[256], options[128];
 	const struct ipk_op *first = NULL;
-	unsigned flags = 0;
+	unsigned flags = 0, i;
+	size_t at = 0;
 	int k;
 
 	for (k = 0; ipk_kinds[k]; k++) {
@@ -391,9 +411,11 @@ const struct cli_command *cli_op_command(const char *verb)
 	if (!first)
 		return NULL;
 	usage_of(first, args, sizeof(args));
-	snprintf(options, sizeof(options), "%s%s%s%s", flags & IPK_OP_COUNT ? "count " : "",
-		 flags & IPK_OP_COUNT && flags & IPK_OP_CONSUME ? "follow " : "",
-		 flags & IPK_OP_OUT ? "meta " : "", flags & IPK_OP_IN ? "value-file" : "");
+	options[0] = '\0';
+	for (i = 0; i < CLI_ARRAY_LEN(op_options); i++)
+		if (cli_op_takes(flags, op_options[i].name))
+			at += (size_t)snprintf(options + at, sizeof(options) - at, "%s ",
+					       op_options[i].name);
 	cmd = (struct cli_command){
 		.name = first->name,
 		.args = args,

@@ -61,13 +61,16 @@ static int unreadable(int fd)
 
 int cli_input_stream(struct cli_input *in, struct cli *c, const struct ipk_type *type, int fd)
 {
+	int error;
+
 	*in = (struct cli_input){.c = c, .type = type, .fd = fd, .cap = READ_SIZE};
 	if (fd == STDIN_FILENO && c->stdin_taken)
 		return cli_usage(c, "standard input is where the batch comes from");
-	if (unreadable(fd))
+	error = unreadable(fd);
+	if (error)
 		return cli_usage(c, "cannot read %s: %s",
 				 fd == STDIN_FILENO ? "standard input" : "the file",
-				 strerror(unreadable(fd)));
+				 strerror(error));
 	if (fd == STDIN_FILENO)
 		cli_guard_stdin();
 	in->buf = malloc(in->cap);

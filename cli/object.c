@@ -344,3 +344,68 @@ const struct ipk_type *cli_key_of(const struct cli_object *ob, const struct ipk_
 	}
 	return own ? ob->type : ob->key_type;
 }
+
+/* ---- one field ---------------------------------------------------------------------------- */
+
+/* Catches one field. */
+struct catcher {
+	struct ipk_visitor v; /* first */
+	const char *name;
+	bool found;
+	struct cli_field *field;
+};
+
+static int catch_str(struct ipk_visitor *v, const char *name, const char *val)
+{
+	struct catcher *c = (struct catcher *)v;
+
+	if (!strcmp(name, c->name)) {
+		c->found = true;
+		snprintf(c->field->text, sizeof(c->field->text), "%s", val);
+	}
+	return 0;
+}
+
+static int catch_u64(struct ipk_visitor *v, const char *name, uint64_t val)
+{
+	struct catcher *c = (struct catcher *)v;
+
+	if (!strcmp(name, c->name)) {
+		c->found = c->field->number = true;
+		c->field->negative = false;
+		c->field->num = val;
+		snprintf(c->field->text, sizeof(c->field->text), "%llu", (unsigned long long)val);
+	}
+	return 0;
+}
+
+static int catch_i64(struct ipk_visitor *v, const char *name, int64_t val)
+{
+	struct catcher *c = (struct catcher *)v;
+
+	if (val >= 0)
+		return catch_u64(v, name, (uint64_t)val);
+	if (!strcmp(name, c->name)) {
+		c->found = c->field->number = c->field->negative = true;
+		c->field->num = 0 - (uint64_t)val;
+		snprintf(c->field->text, sizeof(c->field->text), "%lld", (long long)val);
+	}
+	return 0;
+}
+
+static int catch_bool(struct ipk_visitor *v, const char *name, bool val)
+{
+	return catch_str(v, name, val ? "true" : "false");
+}
+
+int cli_field(struct cli_object *ob, const char *name, struct cli_field *ret)
+{
+	struct catcher c = {.v = {catch_u64, catch_i64, catch_bool, catch_str},
+			    .name = name,
+			    .field = ret};
+	int r;
+
+	*ret = (struct cli_field){0};
+	r = cli_fields(ob, &c.v);
+	return r < 0 ? r : c.found ? 0 : -ENOENT;
+}

@@ -91,25 +91,6 @@ static int parse_args(struct cli *c, const struct ipk_op *op, char **word, int n
 	return 0;
 }
 
-/* Options that come of what an operation does; see cli_op_command(). */
-static bool fits_flags(const struct ipk_op *op, const char *name)
-{
-	static const struct {
-		const char *name;
-		unsigned flags;
-	} needs[] = {
-		{"count", IPK_OP_COUNT},
-		{"follow", IPK_OP_COUNT},
-		{"meta", IPK_OP_OUT},
-		{"value-file", IPK_OP_IN},
-	};
-
-	for (unsigned i = 0; i < CLI_ARRAY_LEN(needs); i++)
-		if (!strcmp(needs[i].name, name))
-			return op->flags & needs[i].flags;
-	return true;
-}
-
 /* An option that this verb takes on some kinds must be one that it takes on this kind. */
 static int check_options(struct cli_tool *t, const struct ipk_op *op)
 {
@@ -124,7 +105,7 @@ static int check_options(struct cli_tool *t, const struct ipk_op *op)
 		while (o->name && strcmp(o->name, name))
 			o++;
 		if (o->name && (o->common || cli_listed(t->c->cmd->options, name)) &&
-		    fits_flags(op, name))
+		    cli_op_takes(op->flags, name))
 			continue;
 		for (spec = op->args; spec && spec->type != IPK_ARG_END; spec++)
 			if (!spec->positional && !strcmp(spec->name, name))

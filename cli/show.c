@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* show: all fields of a segment, an object or an item, and what a person would do next. */
 #include <errno.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -17,52 +16,20 @@ static const char *verb_with(const struct ipk_kind *kind, unsigned flags)
 	return op->name ? op->name : "show";
 }
 
-/* Looks for the first row of next whose stat has its value. */
-struct next_look {
-	struct ipk_visitor visitor; /* first */
-	const struct ipk_next *rows, *found;
-};
-
-static int look_str(struct ipk_visitor *v, const char *name, const char *val)
+static bool is_now(struct cli_object *ob, const struct ipk_next *row)
 {
-	struct next_look *look = (struct next_look *)(void *)v;
-	const struct ipk_next *row;
+	struct cli_field field;
 
-	for (row = look->rows; row->stat && !look->found; row++)
-		if (!strcmp(row->stat, name) && !strcmp(row->value, val))
-			look->found = row;
-	return 0;
+	return cli_field(ob, row->stat, &field) == 0 && !strcmp(field.text, row->value);
 }
 
-static int look_u64(struct ipk_visitor *v, const char *name, uint64_t val)
-{
-	char text[24];
-
-	snprintf(text, sizeof(text), "%" PRIu64, val);
-	return look_str(v, name, text);
-}
-
-static int look_i64(struct ipk_visitor *v, const char *name, int64_t val)
-{
-	char text[24];
-
-	snprintf(text, sizeof(text), "%" PRId64, val);
-	return look_str(v, name, text);
-}
-
-static int look_bool(struct ipk_visitor *v, const char *name, bool val)
-{
-	return look_str(v, name, val ? "true" : "false");
-}
-
+/* By the first row whose stat has its value. */
 static void kind_next(struct cli *c, struct cli_object *ob)
 {
 	const struct ipk_next *row = ob->kind->next;
-	struct next_look look = {{look_u64, look_i64, look_bool, look_str}, row, NULL};
 	const char *ref;
 
-	ob->kind->stats_visit(&ob->o, &look.visitor);
-	while (row->stat && row != look.found)
+	while (row->stat && !is_now(ob, row))
 		row++;
 	ref = strstr(row->command, "REF");
 	cli_printf(c, "next ipcctl %.*s%s%s\n", (int)(ref - row->command), row->command, c->ref,

@@ -59,59 +59,7 @@ static int parse_condition(struct cli *c, const char *text, struct condition *co
 	return 0;
 }
 
-/* Catches the field that the condition is about. */
-struct seen {
-	struct ipk_visitor v; /* first */
-	const char *field;
-	bool found, number, negative;
-	uint64_t num;
-	char text[256];
-};
-
-static int see_str(struct ipk_visitor *v, const char *name, const char *val)
-{
-	struct seen *s = (struct seen *)v;
-
-	if (!strcmp(name, s->field)) {
-		s->found = true;
-		snprintf(s->text, sizeof(s->text), "%s", val);
-	}
-	return 0;
-}
-
-static int see_u64(struct ipk_visitor *v, const char *name, uint64_t val)
-{
-	struct seen *s = (struct seen *)v;
-
-	if (!strcmp(name, s->field)) {
-		s->found = s->number = true;
-		s->negative = false;
-		s->num = val;
-		snprintf(s->text, sizeof(s->text), "%llu", (unsigned long long)val);
-	}
-	return 0;
-}
-
-static int see_i64(struct ipk_visitor *v, const char *name, int64_t val)
-{
-	struct seen *s = (struct seen *)v;
-
-	if (val >= 0)
-		return see_u64(v, name, (uint64_t)val);
-	if (!strcmp(name, s->field)) {
-		s->found = s->number = s->negative = true;
-		s->num = 0 - (uint64_t)val;
-		snprintf(s->text, sizeof(s->text), "%lld", (long long)val);
-	}
-	return 0;
-}
-
-static int see_bool(struct ipk_visitor *v, const char *name, bool val)
-{
-	return see_str(v, name, val ? "true" : "false");
-}
-
-static int compare(const struct seen *r, const struct condition *cond)
+static int compare(const struct cli_field *r, const struct condition *cond)
 {
 	bool a = r->negative && r->num, b = cond->negative && cond->num;
 
@@ -122,7 +70,7 @@ static int compare(const struct seen *r, const struct condition *cond)
 	return ((r->num > cond->num) - (r->num < cond->num)) * (a ? -1 : 1);
 }
 
-static bool holds(const struct seen *r, const struct condition *cond)
+static bool holds(const struct cli_field *r, const struct condition *cond)
 {
 	int d = compare(r, cond);
 
@@ -186,7 +134,7 @@ static int no_field(struct cli *c, struct cli_object *ob, const char *field)
 /* 1 when the condition holds, 0 when not yet, else minus an exit status that was reported. */
 static int look(struct cli *c, struct cli_object *ob, const struct condition *cond, bool exists)
 {
-	struct seen seen = {.v = {see_u64, see_i64, see_bool, see_str}};
+	struct cli_field field;
 	struct ipk_error err = {0};
 	int r = cli_find(ob, &err);
 
@@ -196,13 +144,12 @@ static int look(struct cli *c, struct cli_object *ob, const struct condition *co
 		return -cli_fail_code(c, r, &err);
 	if (!cond)
 		return 1;
-	seen.field = cond->field;
-	r = cli_fields(ob, &seen.v);
+	r = cli_field(ob, cond->field, &field);
+	if (r == -ENOENT)
+		return -no_field(c, ob, cond->field);
 	if (r < 0)
 		return -cli_fail_code(c, r, NULL);
-	if (!seen.found)
-		return -no_field(c, ob, cond->field);
-	return holds(&seen, cond);
+	return holds(&field, cond);
 }
 
 static int64_t now(void)
