@@ -327,6 +327,11 @@ const struct cli_command *cli_command(const char *name)
 
 /* ---- commands of the kinds -------------------------------------------------------------- */
 
+bool cli_op_needs_cmd(const struct ipk_op *op)
+{
+	return op->flags & IPK_OP_CMD && !(op->flags & IPK_OP_CMD_OPTIONAL);
+}
+
 static void usage_of(const struct ipk_op *op, char *buf, size_t size)
 {
 	const struct ipk_arg *arg;
@@ -364,7 +369,7 @@ static void usage_of(const struct ipk_op *op, char *buf, size_t size)
 		at += (size_t)snprintf(buf + at, size - at, " [-n N]%s",
 				       op->flags & IPK_OP_CONSUME ? " [--follow]" : "");
 	if (at < size && op->flags & IPK_OP_CMD)
-		snprintf(buf + at, size - at, op->flags & IPK_OP_OUT ? " -- CMD" : " [-- CMD]");
+		snprintf(buf + at, size - at, cli_op_needs_cmd(op) ? " -- CMD" : " [-- CMD]");
 }
 
 void cli_op_usage(const struct ipk_op *op, char buf[256])

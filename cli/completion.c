@@ -221,6 +221,7 @@ static void complete_word(struct cli *c, const char *verb, int at, const char *w
 int cli_complete(struct cli *c)
 {
 	const struct cli_command *cmd = NULL;
+	struct offer o = {.c = c, .prefix = "", .end = ""};
 	const char *verb = NULL, *word;
 	int i, at = 0;
 
@@ -228,7 +229,11 @@ int cli_complete(struct cli *c)
 	if (!c->nwords)
 		return 0;
 	word = c->word[c->nwords - 1];
+	o.word = word;
 	for (i = 0; i + 1 < c->nwords; i++) {
+		/* A command's words are the shell's to complete. */
+		if (!strcmp(c->word[i], "--") && cmd && cmd->tail)
+			return 0;
 		if (c->word[i][0] == '-')
 			continue;
 		if (!verb) {
@@ -237,6 +242,8 @@ int cli_complete(struct cli *c)
 		}
 		at++;
 	}
+	if (cmd && cmd->tail && at > 1)
+		offer(&o, "--");
 	if (word[0] == '-')
 		complete_option(c, word, cmd);
 	else if (!verb)

@@ -218,9 +218,6 @@ int cli_call_status(struct cli_tool *t, const struct ipk_op *op, struct ipk_call
 	if (r == -EAGAIN && c->drain)
 		return 0;
 	status = (t->in && t->in->error) || r == -EINVAL ? value_status(r) : cli_exit_of(r);
-	/* An operation that runs one and got none says so. */
-	if (r == -EINVAL && op->flags & IPK_OP_CMD && !c->tail && !c->opt.count_given)
-		status = CLI_USAGE;
 	if (status == CLI_INTERRUPTED)
 		text = "interrupted";
 	if (op->flags & IPK_OP_IN && asked > 1)
@@ -377,7 +374,7 @@ int cli_op(struct cli *c)
 		r = cli_usage(c, "wants SEGMENT/OBJECT/KEY");
 	if (r == 0 && ob.ref.key && !takes_key(&ob, op))
 		r = cli_usage(c, "wants SEGMENT/OBJECT");
-	if (r == 0 && op->flags & IPK_OP_CMD && op->flags & IPK_OP_OUT && !c->tail)
+	if (r == 0 && cli_op_needs_cmd(op) && !c->tail)
 		r = cli_usage(c, "wants a command: ipcctl %s %s -- CMD", c->verb, c->ref);
 	if (r == 0)
 		r = attach(c, &ob, op);

@@ -69,7 +69,8 @@ static void flags(struct ipk_buf *b, unsigned set, const char *const *names)
 static void op(struct ipk_buf *b, const struct ipk_op *o)
 {
 	static const char *const names[] = {"write", "consume", "block", "in", "out",
-					    "key",   "count",   "cmd",   "many", NULL};
+					    "key",   "count",   "cmd",   "many", "try_write",
+					    "place", "cmd_optional", NULL};
 	char usage[256];
 	size_t at;
 

@@ -62,12 +62,8 @@ static int run_fail(struct ipk_call *call)
 
 static int run_claim(struct ipk_call *call)
 {
-	int r;
+	int r = explain(call, ipk_future_hold(call->handle, &call->hold_fd));
 
-	if (!call->hold)
-		return ipk_error_set(&call->err, -EINVAL,
-				     "wants a command that will set it: -- CMD");
-	r = explain(call, ipk_future_hold(call->handle, &call->hold_fd));
 	call->done = !r;
 	return r;
 }

@@ -190,11 +190,8 @@ int ipk_mtx_explain(struct ipk_call *call, int r)
 
 static int run_lock(struct ipk_call *call)
 {
-	int r;
+	int r = ipk_mutex_hold(call->handle, ipk_call_deadline(call), &call->hold_fd);
 
-	if (!call->hold)
-		return ipk_error_set(&call->err, -EINVAL, "wants a command to hold it for: -- CMD");
-	r = ipk_mutex_hold(call->handle, ipk_call_deadline(call), &call->hold_fd);
 	call->done = !r;
 	return ipk_mtx_explain(call, r);
 }

@@ -137,11 +137,8 @@ static int once_repair(const struct ipk_object_view *o, struct ipk_repairer *r)
 
 static int run_lock(struct ipk_call *call)
 {
-	int r;
+	int r = ipk_once_hold(call->handle, ipk_call_deadline(call), &call->hold_fd);
 
-	if (!call->hold)
-		return ipk_error_set(&call->err, -EINVAL, "wants the command to run once: -- CMD");
-	r = ipk_once_hold(call->handle, ipk_call_deadline(call), &call->hold_fd);
 	call->idle = r == 0;
 	call->done = r > 0;
 	if (r == -EAGAIN)

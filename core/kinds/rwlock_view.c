@@ -216,12 +216,9 @@ static int rwlock_repair(const struct ipk_object_view *o, struct ipk_repairer *r
 
 static int run_lock(struct ipk_call *call)
 {
-	int r;
+	int r = ipk_rwlock_hold(call->handle, call->arg[0].set, ipk_call_deadline(call),
+				&call->hold_fd);
 
-	if (!call->hold)
-		return ipk_error_set(&call->err, -EINVAL, "wants a command to hold it for: -- CMD");
-	r = ipk_rwlock_hold(call->handle, call->arg[0].set, ipk_call_deadline(call),
-			    &call->hold_fd);
 	call->done = !r;
 	return ipk_mtx_explain(call, r);
 }

@@ -229,7 +229,8 @@ const struct ipk_op ipk_semaphore_ops[] = {
 	{.name = "acquire",
 	 .summary = "take a permit, for a command's life or until somebody releases it",
 	 .example = "ipcctl acquire S/x -- echo mine",
-	 .flags = IPK_OP_WRITE | IPK_OP_BLOCK | IPK_OP_COUNT | IPK_OP_CMD,
+	 .flags = IPK_OP_WRITE | IPK_OP_BLOCK | IPK_OP_COUNT | IPK_OP_CMD |
+		  IPK_OP_CMD_OPTIONAL,
 	 .run = run_acquire},
 	{.name = "release",
 	 .summary = "give back a permit that was acquired without a command",

@@ -140,10 +140,11 @@ struct ipk_call {
 #define IPK_OP_OUT 16u /* gives values */
 #define IPK_OP_KEY 32u /* needs REF's KEY */
 #define IPK_OP_COUNT 64u /* honours -n and --follow */
-#define IPK_OP_CMD 128u /* "-- CMD" may follow */
+#define IPK_OP_CMD 128u /* "-- CMD" follows: run() is not called without */
 #define IPK_OP_MANY 256u /* further REFs may follow, each may be REF=VALUE */
 #define IPK_OP_TRY_WRITE 512u /* attached for writing where that is allowed, else for reading */
 #define IPK_OP_PLACE 1024u /* reads on from a place of its reader's own */
+#define IPK_OP_CMD_OPTIONAL 2048u /* CMD: that may be left out */
 
 struct ipk_op {
 	const char *name; /* the verb */

@@ -20,8 +20,11 @@ load common
 	ipcctl new -P S/m mutex
 	ipcctl new S/o once
 	ipcctl new S/q queue
+	ipcctl new S/f future
 	fails 2 ipcctl lock S/m
 	fails 2 ipcctl lock S/o
+	fails 2 ipcctl claim S/f
+	fails 2 ipcctl lease S/q -n 0
 	fails 2 bash -c 'ipcctl push S/q - <&-' # bats' own pipe would take the number
 	fails 2 ipcctl push S/q - </
 	fails 2 ipcctl push S/q - 0>written

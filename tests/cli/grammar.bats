@@ -219,6 +219,26 @@ load common
 	done
 }
 
+@test "a verb that needs a command shows it, and refuses to do without before it does anything" {
+	local kind verb usage n=0
+	while read -r kind verb usage; do
+		rm -f "$IPK_DIR"/*.ipk
+		ipcctl new -P S/x "$kind"
+		n=$((n + 1))
+		case $usage in
+		*' [-- CMD]') ipcctl "$verb" S/x ;;
+		*' -- CMD')
+			fails 2 ipcctl "$verb" S/x
+			says "wants a command: ipcctl $verb S/x -- CMD"
+			;;
+		*) echo "$kind: $usage"; return 1 ;;
+		esac
+	done < <(ipcctl schema | jq -r '.kinds[] | .name as $k | .ops[] | select(.flags | index("cmd")) |
+		"\($k) \(.name) \(.usage)"')
+	[ "$n" -gt 0 ]
+	ipcctl help lock | grep -qx '    ipcctl lock SEG/OBJ -- CMD'
+}
+
 @test "the version is told" {
 	run ipcctl --version
 	[[ $output =~ ^ipcctl\ [0-9]+\.[0-9]+\.[0-9]+$ ]]
@@ -284,6 +304,11 @@ trading/prices' bash -c 'ipcctl complete -- rm trading/ | sort'
 	ipcctl complete -- pop trading/orders --fol | grep -qx -- --follow
 	ipcctl complete -- help se | grep -qx semaphore
 	ipcctl complete -- help se | grep -qx set
+	ipcctl new trading/lock mutex
+	prints -- ipcctl complete -- lock trading/lock ''
+	ipcctl complete -- lock trading/lock - | grep -qx -- --
+	prints '' ipcctl complete -- lock trading/lock -- ls --l
+	prints '' ipcctl complete -- pop trading/orders ''
 	prints '' ipcctl complete -- get nowhere/x
 	prints '' ipcctl complete --
 }

@@ -268,8 +268,9 @@ static void add_verb(const struct world *w, struct trial trials[], unsigned *n,
 	char name[40];
 	struct trial *t;
 
-	/* Without a command a verb that wants one takes for nobody, or refuses. */
-	if (!(op->flags & IPK_OP_CMD) || (op->flags & IPK_OP_WRITE)) {
+	/* Without a command a verb that can do without takes for nobody. */
+	if (!(op->flags & IPK_OP_CMD) ||
+	    (op->flags & IPK_OP_WRITE && op->flags & (IPK_OP_OUT | IPK_OP_CMD_OPTIONAL))) {
 		add_trial(trials, n, op->name, 1)->op = op;
 		if (op->flags & (IPK_OP_IN | IPK_OP_COUNT))
 			add_trial(trials, n, op->name, MAX_INPUTS)->op = op;

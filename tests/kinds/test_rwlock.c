@@ -364,7 +364,6 @@ static void the_verbs_hold_it(void **state)
 	int fd[3];
 
 	(void)state;
-	assert_int_equal(run("lock", false, false, &fd[0]), -EINVAL);
 	assert_int_equal(run("lock", true, true, &fd[0]), 0);
 	assert_int_equal(run("lock", true, true, &fd[1]), 0);
 	assert_int_equal(run("lock", true, false, &fd[2]), -EAGAIN);
