@@ -99,6 +99,7 @@ void ipk_holder_set_pid(struct ipk_segment *seg, u32 slot, u32 pid);
 /* ---- wait.c, for lock.c and registry.c ------------------------------------------------------ */
 
 extern i64 ipk_wait_backstop; /* ns that a sleep lasts at most; for tests */
+extern bool ipk_wait_spins;   /* false: nobody spins, and steps can be counted; for tests */
 
 /* Notes whom to watch: reg_ev, live words. Before anything else of a sleep. */
 void ipk_wait_watch(struct ipk_self *me, struct ipk_waiter *w);
@@ -118,6 +119,7 @@ struct ipk_spin {
 	i64 until;
 };
 bool ipk_spin(struct ipk_spin *s);
+void ipk_spin_learn(i64 slept); /* how long a sleep took that somebody ended, ns */
 
 /* ---- of object.c, dir.c, tx.c --------------------------------------------------------------- */
 

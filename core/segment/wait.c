@@ -15,8 +15,6 @@
  * when their slice ends: that is what the long slice is for.
  */
 #include <linux/futex.h>
-#include <sched.h>
-#include <time.h>
 
 #include "base/futex.h"
 #include "segment/registry_own.h"
@@ -28,6 +26,9 @@
 
 #define SPIN_MAX INT64_C(20000) /* ns: less than one sleep and wake-up costs */
 #define SPIN_MIN INT64_C(1000)
+#define SPIN_SHORT (2 * SPIN_MAX) /* a sleep as short as this was not worth its while */
+#define SPIN_VAIN 4		  /* lessons in vain: whom we wait for does not run while we do */
+#define SPIN_SKIP_LOG2 8	  /* of the short sleeps between two lessons, at most */
 #define SPIN_OVER UINT32_MAX
 
 _Static_assert(LIVE_MAX <= IPK_ARRAY_LEN(((struct ipk_waiter *)0)->live),
@@ -36,12 +37,16 @@ _Static_assert(LIVE_MAX <= IPK_ARRAY_LEN(((struct ipk_waiter *)0)->live),
 /* Only a stopped sleeper or a held-up exit makes it count; tests set it to never. */
 i64 ipk_wait_backstop = BACKSTOP;
 
+bool ipk_wait_spins = true;
+
 static IPK_TLS u32 *cancel_word;
 
 static IPK_TLS struct {
 	i64 budget; /* 0: not yet known */
 	bool open;  /* the last spin has not been found too short */
-	bool alone; /* one CPU: whom we wait for cannot run while we spin */
+	bool taught;
+	u32 vain; /* lessons, one after another */
+	u32 skip; /* short sleeps until the next lesson */
 } spin_state;
 
 int64_t ipk_deadline(int64_t ns)
@@ -181,11 +186,11 @@ static bool chain_wake(struct ipk_waiter *w)
 }
 
 /* Without FUTEX_WAITV: sleeps on one word and looks at the others when the slice is over. */
-static int wait_first(struct ipk_self *me, struct ipk_waiter *w, i64 deadline)
+static int wait_first(struct ipk_self *me, struct ipk_waiter *w, i64 now, i64 deadline)
 {
 	u32 *word = w->n ? w->ev[0] : &ipk_header(me->seg)->reg_ev;
 	u32 val = w->n ? w->val[0] : (u32)w->reg_val;
-	i64 end = ipk_now() + SLICE;
+	i64 end = now + SLICE;
 
 	for (u32 i = 1; i < w->n; i++)
 		if (ipk_ld(w->ev[i], acquire) != w->val[i])
@@ -193,10 +198,11 @@ static int wait_first(struct ipk_self *me, struct ipk_waiter *w, i64 deadline)
 	return ipk_futex_wait(word, val, end < deadline ? end : deadline);
 }
 
-static int wait_all(struct ipk_self *me, struct ipk_waiter *w, i64 deadline)
+static int wait_all(struct ipk_self *me, struct ipk_waiter *w, i64 now, i64 deadline)
 {
 	struct ipk_futex_word words[IPK_FUTEX_MANY];
-	i64 end = ipk_deadline(w->slices ? SLICE : ipk_wait_backstop);
+	i64 slice = w->slices ? SLICE : ipk_wait_backstop;
+	i64 end = slice > IPK_FOREVER - now ? IPK_FOREVER : now + slice;
 	u32 n = 0;
 
 	for (u32 i = 0; i < w->n; i++)
@@ -211,13 +217,17 @@ static int wait_all(struct ipk_self *me, struct ipk_waiter *w, i64 deadline)
 
 int ipk_wait_once(struct ipk_self *me, struct ipk_waiter *w, i64 deadline, bool *ret_death)
 {
+	i64 began;
 	int r;
 
 	if (cancel_word && ipk_ld(cancel_word, acquire))
 		return -ECANCELED;
-	r = wait_all(me, w, deadline);
+	began = ipk_now();
+	r = wait_all(me, w, began, deadline);
 	if (r == -ENOSYS)
-		r = wait_first(me, w, deadline);
+		r = wait_first(me, w, began, deadline);
+	if (r >= 0)
+		ipk_spin_learn(ipk_now() - began);
 	*ret_death = chain_wake(w);
 	if (cancel_word && ipk_ld(cancel_word, acquire))
 		return -ECANCELED;
@@ -293,42 +303,72 @@ void ipk_event_notify_slow(u32 *ev, int n)
 
 /* ---- spinning ------------------------------------------------------------------------------ */
 
-static void spin_look_around(void)
+/*
+ * How long: twice as long as last time where that was worth it, half as long where it was not. And
+ * a sleep that turns out short is a lesson: had we spun for as long, we would not have slept. Two
+ * who answer each other at once learn in this way not to sleep. Where they share a processor they
+ * cannot, for neither runs while the other spins: lessons come to nothing, so they become rare, and
+ * there is no spinning in between.
+ */
+void ipk_spin_learn(i64 slept)
 {
-	cpu_set_t set;
+	if (slept > SPIN_SHORT)
+		return;
+	if (spin_state.skip) {
+		spin_state.skip--;
+		return;
+	}
+	if (spin_state.budget < slept)
+		spin_state.budget = slept;
+	spin_state.taught = true;
+}
 
-	/* Fails on machines of more than 1024 CPUs: certainly more than one. */
-	spin_state.alone = sched_getaffinity(0, sizeof(set), &set) == 0 && CPU_COUNT(&set) < 2;
+static i64 spin_begin(void)
+{
+	if (spin_state.budget == 0) {
+		spin_state.budget = SPIN_MAX;
+	} else if (spin_state.open) {
+		spin_state.vain = 0;
+		spin_state.taught = false;
+		if (spin_state.budget < SPIN_MAX)
+			spin_state.budget *= 2;
+	}
+	if (spin_state.vain >= SPIN_VAIN && !spin_state.taught)
+		return 0;
+	spin_state.open = true;
+	return ipk_now() + spin_state.budget;
+}
+
+static void spin_in_vain(void)
+{
+	spin_state.open = false;
+	if (spin_state.taught) {
+		if (spin_state.vain < SPIN_SKIP_LOG2)
+			spin_state.vain++;
+		spin_state.skip = 1u << spin_state.vain;
+		spin_state.taught = false;
+	}
+	if (spin_state.budget > SPIN_MIN)
+		spin_state.budget /= 2;
 }
 
 bool ipk_spin(struct ipk_spin *s)
 {
 	u32 pauses = 1u << (s->n < 6 ? s->n : 6);
 
-	if (s->n == SPIN_OVER)
+	if (s->n == SPIN_OVER || !ipk_wait_spins)
 		return false;
 	if (s->n == 0) {
-		if (spin_state.budget == 0) {
-			spin_state.budget = SPIN_MAX;
-			spin_look_around();
-		} else if (spin_state.open && spin_state.budget < SPIN_MAX) {
-			spin_state.budget *= 2; /* the last one was worth it */
-		}
-		spin_state.open = true;
-		if (spin_state.alone)
-			s->until = 0;
-		else
-			s->until = ipk_now() + spin_state.budget;
+		s->until = spin_begin();
+	} else if (ipk_now() >= s->until) {
+		spin_in_vain();
+		s->until = 0;
 	}
-	s->n++;
-	if (s->until == 0 || ipk_now() >= s->until) {
-		if (spin_state.budget > SPIN_MIN)
-			spin_state.budget /= 2;
-		spin_state.open = false;
-		spin_look_around(); /* a sleep follows: its cost does not show */
+	if (s->until == 0) {
 		s->n = SPIN_OVER;
 		return false;
 	}
+	s->n++;
 	for (u32 i = 0; i < pauses; i++)
 		ipk_pause();
 	return true;

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "crash.h"
+#include "segment/registry.h"
 
 const char *crash_dir;
 static bool whole, at_first, recoverers; /* -l -x -r */
@@ -478,6 +479,7 @@ int main(int argc, char **argv)
 		}
 	}
 	step_pin();
+	ipk_wait_spins = false;
 	memo_open();
 	crash_dir = getenv("IPK_DIR");
 	if (!crash_dir) {

@@ -24,7 +24,6 @@
 static unsigned patience = 60000; /* ms: it hangs */
 static bool at_first;             /* -x */
 const char *crash_dir;
-extern i64 ipk_wait_backstop;
 static unsigned tests, failures;
 
 static void die(const char *what)

@@ -10,7 +10,6 @@
  *
  * Prints TAP, a line for each scenario.
  */
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +17,7 @@
 
 #include "explore.h"
 #include "places.h"
+#include "segment/registry.h"
 #include "trace.h"
 
 static const struct scenario *const all[] = {cases_queue,   cases_ring,   cases_stack, cases_map,
@@ -280,13 +280,9 @@ static void options(int argc, char **argv)
 int main(int argc, char **argv)
 {
 	unsigned n = 0, bad = 0;
-	cpu_set_t one;
 
 	options(argc, argv);
-	/* With one processor nobody spins. */
-	CPU_ZERO(&one);
-	CPU_SET(sched_getcpu(), &one);
-	sched_setaffinity(0, sizeof(one), &one);
+	ipk_wait_spins = false;
 	if (option.each)
 		return weaken_each();
 	if (option.weak)

@@ -24,8 +24,6 @@
 #define HEAP (4u << 20)
 #define NAME "explored"
 
-extern i64 ipk_wait_backstop;
-
 struct actor world_actor[ACTORS + 1];
 bool world_recording;
 u64 world_spare;

@@ -555,6 +555,68 @@ static void what_a_thread_left_behind_is_watched_through_its_process(void **stat
 	ipk_segment_close(seg);
 }
 
+/* Goes through a whole spin: false where there is none. */
+static bool spin_in_vain(void)
+{
+	struct ipk_spin spin = {0};
+	bool any = ipk_spin(&spin);
+
+	while (ipk_spin(&spin))
+		;
+	return any;
+}
+
+static void spin_well(void)
+{
+	struct ipk_spin spin = {0};
+
+	assert_true(ipk_spin(&spin));
+}
+
+#define LESSONS 10000
+
+static void who_spins_in_vain_stops_and_a_short_sleep_begins_it_anew(void **state)
+{
+	unsigned spins = 0, n;
+
+	(void)state;
+	/* Long sleeps teach nothing, and there is always a little to be had. */
+	for (n = 0; n < 100; n++) {
+		assert_true(spin_in_vain());
+		ipk_spin_learn(1000000);
+	}
+	/* As of two on one processor: each sleep is short, and no spin ends well. */
+	for (n = 0; n < LESSONS; n++) {
+		ipk_spin_learn(3000);
+		spins += spin_in_vain();
+	}
+	assert_true(spins > 0 && spins < LESSONS / 50);
+	assert_false(spin_in_vain());
+	/* One of them moves to another. */
+	for (n = 0; n < LESSONS; n++) {
+		struct ipk_spin spin = {0};
+
+		ipk_spin_learn(3000);
+		if (ipk_spin(&spin))
+			break;
+	}
+	assert_true(n < LESSONS);
+	for (n = 0; n < 100; n++)
+		spin_well();
+	assert_true(spin_in_vain());
+}
+
+static void tests_can_forbid_spinning(void **state)
+{
+	struct ipk_spin spin = {0};
+
+	(void)state;
+	ipk_wait_spins = false;
+	assert_false(ipk_spin(&spin));
+	ipk_wait_spins = true;
+	assert_true(ipk_spin(&spin));
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, dir_setup, dir_teardown)
 
 int main(void)
@@ -572,6 +634,8 @@ int main(void)
 		T(more_sleepers_than_can_be_watched_get_what_they_wait_for),
 		T(one_of_several_events_wakes),
 		T(what_a_thread_left_behind_is_watched_through_its_process),
+		T(who_spins_in_vain_stops_and_a_short_sleep_begins_it_anew),
+		T(tests_can_forbid_spinning),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
