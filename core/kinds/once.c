@@ -65,11 +65,12 @@ static u64 without_owner(u64 word)
 struct want {
 	struct ipk_once *once;
 	u64 owner;
+	u64 word; /* out: as it is from then on, until it ends */
 };
 
 static int try_begin(void *arg)
 {
-	const struct want *w = arg;
+	struct want *w = arg;
 	u64 *word = &w->once->body->word;
 	u64 v = ipk_ld(word,
 		       acquire); /* pairs with done; the word before the liveness of its owner */
@@ -84,8 +85,9 @@ static int try_begin(void *arg)
 				return -EAGAIN;
 			from = without_owner(v);
 		}
+		w->word = from + IPK_ONCE_SEQ_ONE + w->owner;
 		/* Acquire: what an earlier one did comes before what this one does. */
-		if (ipk_cas(word, &v, from + IPK_ONCE_SEQ_ONE + w->owner, acq_rel))
+		if (ipk_cas(word, &v, w->word, acq_rel))
 			return from & IPK_ONCE_DIED ? 2 : 1;
 	}
 }
@@ -110,14 +112,10 @@ int ipk_once_begin(struct ipk_once *once, int64_t deadline)
 	return r;
 }
 
-/* Owner's alone: what he leaves in the word. False: he has it not. */
-static bool end(struct ipk_once *once, u64 owner, bool done)
+/* Owner's alone: what he leaves in the word, which is v. False: it is another, he has it not. */
+static bool end(struct ipk_once *once, u64 v, bool done)
 {
-	u64 v = ipk_ld(&once->body->word, relaxed), next;
-
-	if (ipk_once_owner(v) != owner)
-		return false;
-	next = done ? (v & IPK_ONCE_SEQ) | IPK_ONCE_DONE : v & ~IPK_ONCE_OWNER;
+	u64 next = done ? (v & IPK_ONCE_SEQ) | IPK_ONCE_DONE : v & ~IPK_ONCE_OWNER;
 	/* seq_cst: pairs with the fence in ipk_event_arm(); release for who finds it done. */
 	if (!ipk_cas(&once->body->word, &v, next, seq_cst))
 		return false;
@@ -131,11 +129,13 @@ static int end_of_thread(struct ipk_once *once, bool done)
 {
 	struct ipk_self *me;
 	int r;
+	u64 v;
 
 	me = ipk_use(&once->obj, &r);
 	if (!me)
 		return r;
-	if (!end(once, (u64)me->slot + 1, done))
+	v = ipk_ld(&once->body->word, relaxed);
+	if (ipk_once_owner(v) != (u64)me->slot + 1 || !end(once, v, done))
 		return -EPERM;
 	ipk_hold_put(me);
 	return 0;
@@ -190,6 +190,15 @@ int ipk_once_wait(struct ipk_once *once, int64_t deadline)
 
 /* ---- descriptors ---------------------------------------------------------------------------- */
 
+/* Through this handle, and the descriptor is open. */
+static bool is_held(struct ipk_once *once)
+{
+	u64 held = ipk_ld(&once->held, relaxed);
+
+	return held && held == ipk_ld(&once->body->word, acquire) &&
+	       !ipk_owner_gone(once->obj.seg, ipk_once_owner(held));
+}
+
 int ipk_once_hold(struct ipk_once *once, int64_t deadline, int *ret_fd)
 {
 	struct want w = {.once = once};
@@ -203,7 +212,7 @@ int ipk_once_hold(struct ipk_once *once, int64_t deadline, int *ret_fd)
 	me = ipk_use(&once->obj, &r);
 	if (!me)
 		return r;
-	if (ipk_ld(&once->held, relaxed))
+	if (is_held(once))
 		return -EBUSY;
 	r = ipk_holder_new(once->obj.seg, &fd, &slot);
 	if (r < 0)
@@ -216,16 +225,17 @@ int ipk_once_hold(struct ipk_once *once, int64_t deadline, int *ret_fd)
 		close(fd);
 		return r;
 	}
-	ipk_st(&once->held, w.owner, relaxed);
+	ipk_st(&once->held, w.word, relaxed);
 	*ret_fd = fd;
 	return r;
 }
 
 int ipk_once_let_go(struct ipk_once *once, bool done)
 {
-	u64 owner = ipk_xchg(&once->held, UINT64_C(0), relaxed);
+	bool open = is_held(once);
+	u64 held = ipk_xchg(&once->held, UINT64_C(0), relaxed);
 
-	return owner && end(once, owner, done) ? 0 : -EPERM;
+	return open && end(once, held, done) ? 0 : -EPERM;
 }
 
 int ipk_once_reset(struct ipk_once *once)

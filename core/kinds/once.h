@@ -38,7 +38,7 @@ _Static_assert(sizeof(struct ipk_once_body) == 64, "");
 struct ipk_once {
 	struct ipk_obj obj;
 	struct ipk_once_body *body;
-	u64 held; /* slot + 1 of the descriptor that holds it through this handle, or 0; atomic */
+	u64 held; /* the word as a descriptor has made it through this handle, or 0; atomic */
 };
 
 extern const struct ipk_kind ipk_kind_once;

@@ -136,11 +136,35 @@ static void a_descriptor_does_it(void **state)
 	assert_int_equal(ipk_once_abandon(once), 0);
 	assert_int_equal(ipk_once_let_go(once, true), -EPERM);
 	assert_int_equal(ipk_once_hold(once, IPK_NOWAIT, &fd), 2);
+	close(fd);
+	assert_int_equal(ipk_once_hold(once, IPK_NOWAIT, &fd), 2);
 	assert_int_equal(ipk_once_let_go(once, true), 0);
 	close(fd);
 	assert_string_equal(value(), "done");
 	assert_int_equal(ipk_once_hold(once, IPK_NOWAIT, &fd), 0);
 	assert_int_equal(fd, -1);
+	assert_int_equal(ipk_once_close(once), 0);
+}
+
+/* The other's descriptor may well have the number that ours had. */
+static void a_descriptor_that_was_closed_says_nothing_of_anothers(void **state)
+{
+	struct ipk_once *once = make(), *second;
+	int fd;
+
+	(void)state;
+	assert_int_equal(ipk_once_open(once->obj.seg, "x", &second, NULL), 0);
+	assert_int_equal(ipk_once_hold(once, IPK_NOWAIT, &fd), 1);
+	close(fd);
+	assert_int_equal(ipk_once_let_go(once, true), -EPERM);
+	assert_int_equal(ipk_once_hold(once, IPK_NOWAIT, &fd), 2);
+	close(fd);
+	assert_int_equal(ipk_once_hold(second, IPK_NOWAIT, &fd), 2);
+	assert_int_equal(ipk_once_let_go(once, true), -EPERM);
+	assert_string_equal(value(), "running");
+	assert_int_equal(ipk_once_let_go(second, true), 0);
+	close(fd);
+	assert_int_equal(ipk_once_close(second), 0);
 	assert_int_equal(ipk_once_close(once), 0);
 }
 
@@ -340,6 +364,7 @@ int main(void)
 		TEST(what_fails_is_done_by_the_next),
 		TEST(damage_is_refused_and_found),
 		TEST(a_descriptor_does_it),
+		TEST(a_descriptor_that_was_closed_says_nothing_of_anothers),
 		TEST(the_verbs_do_it),
 		STAGED(a_stopped_runner_is_waited_for_and_a_dead_one_replaced),
 		STAGED(a_death_wakes_who_waits),
