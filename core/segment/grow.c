@@ -219,7 +219,8 @@ int ipk_segment_grow(struct ipk_segment *seg, uint64_t size, struct ipk_error *e
 				     ipk_strerror(r));
 	r = ipk_journal_replay(seg);
 	if (r == 0)
-		r = ipk_grow_locked(me, 0, ipk_align_up(size, IPK_PAGE) / IPK_PAGE, err);
+		/* 0 would be: as far as it sees fit. */
+		r = ipk_grow_locked(me, 0, size ? ipk_align_up(size, IPK_PAGE) / IPK_PAGE : 1, err);
 	else
 		ipk_error_set(err, r, "segment %s: the journal is damaged", seg->name);
 	ipk_unlock(me, lock);

@@ -405,6 +405,7 @@ static void growing_by_hand_reaches_that_size_and_never_shrinks(void **state)
 	assert_int_equal(ipk_header(seg)->size, (1 << 20) + 4096);
 	assert_int_equal(file_size(seg), (1 << 20) + 4096);
 	assert_int_equal(ipk_segment_grow(seg, 65536, &err), 0);
+	assert_int_equal(ipk_segment_grow(seg, 0, &err), 0);
 	assert_int_equal(ipk_header(seg)->size, (1 << 20) + 4096);
 	assert_int_equal(ipk_segment_grow(seg, (8 << 20) + 1, &err), -ENOSPC);
 	assert_non_null(strstr(err.text, "--max"));
