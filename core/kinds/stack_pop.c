@@ -25,7 +25,7 @@ struct take {
 	/* pop */
 	u8 *buf;
 	size_t size;
-	struct ipk_stack_item *items;
+	struct ipk_stack_item *items; /* NULL: nobody wants to know */
 	/* lease */
 	struct ipk_stack_lease *leases;
 };
@@ -131,12 +131,13 @@ static inline __attribute__((always_inline)) int pop_turn(struct take *t)
 	if (r < 0)
 		return r;
 	for (i = 0; i < n; i++) {
+		struct ipk_stack_item unseen, *item = t->items ? &t->items[i] : &unseen;
 		u64 step;
 
-		r = pop_one(t, &t->items[i]);
+		r = pop_one(t, item);
 		if (r < 0)
 			break;
-		step = ipk_align_up(t->items[i].len, 8);
+		step = ipk_align_up(item->len, 8);
 		if (step > t->size)
 			step = t->size;
 		t->buf += step;

@@ -127,6 +127,7 @@ int ipk_stack_pop(struct ipk_stack *stack, void *buf, size_t size, struct ipk_st
 /*
  * Takes up to n items, newest first, side by side in buf at multiples of 8 bytes; waits for the
  * first alone and takes what else is there and fits. Returns how many, 1..n, or why not one.
+ * ret_items, of n, may be NULL.
  */
 int ipk_stack_pop_many(struct ipk_stack *stack, void *buf, size_t size,
 		       struct ipk_stack_item *ret_items, unsigned n, int64_t deadline);

@@ -80,8 +80,10 @@ static void batches_keep_the_order(void **state)
 		assert_ptr_equal(items[i].data, &out[i]);
 		assert_int_equal(items[i].pos, 149 - i);
 	}
-	assert_int_equal(ipk_stack_pop_many(s, out, sizeof(out), items, 200, IPK_NOWAIT), 50);
-	assert_int_equal(out[49], 0);
+	assert_int_equal(ipk_stack_pop_many(s, out, sizeof(out), NULL, 20, IPK_NOWAIT), 20);
+	assert_int_equal(out[19], 30);
+	assert_int_equal(ipk_stack_pop_many(s, out, sizeof(out), items, 200, IPK_NOWAIT), 30);
+	assert_int_equal(out[29], 0);
 	v[1].iov_len = 7;
 	assert_int_equal(ipk_stack_push_many(s, v, 3, IPK_NOWAIT), 1);
 	assert_int_equal(ipk_stack_push_many(s, v + 1, 2, IPK_NOWAIT), -EMSGSIZE);
