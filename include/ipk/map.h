@@ -134,7 +134,7 @@ int ipk_map_foreach(struct ipk_map *map, int (*fn)(void *arg, const struct ipk_m
 
 /*
  * Waits until the map's number of changes is not *changes, and stores the number there: begin
- * with 0, look what is in the map, wait again. -EAGAIN -ETIMEDOUT -EINTR -ECANCELED; -ESTALE
+ * with 0, look what is in the map, wait again. To put the bytes that are there is no change. -EAGAIN -ETIMEDOUT -EINTR -ECANCELED; -ESTALE
  * removed; -EACCES attached with IPK_READ (such a reader cannot announce itself: look again by
  * ipk_map_changes()).
  */
