@@ -179,10 +179,12 @@ int ipk_future_next(struct ipk_future *f, struct ipk_future_next *ret_next, int6
 	if (!t.me)
 		return r;
 	r = ipk_await(&f->obj, t.me, &f->b->ev, try_take, &t, deadline);
-	if (r < 0)
+	if (r < 0) {
 		free(next.text);
-	else
-		*ret_next = next;
+		return r;
+	}
+	ipk_hold_get(t.me); /* it stays with the process when this thread ends */
+	*ret_next = next;
 	return r;
 }
 
@@ -232,11 +234,16 @@ static int end_tx(struct ipk_tx *tx, void *arg)
 static int end(struct ipk_future *f, struct ipk_future_next *next, bool done)
 {
 	struct ending e = {.b = f->b, .next = next, .done = done};
-	int r;
+	/* NULL in a child of fork(), which has its parent's record and not what was taken. */
+	struct ipk_self *taker = ipk_owner_of_process(f->obj.seg, next->own & IPK_WORD_OWNER);
+	int r = -ENOENT;
 
-	do
-		r = ipk_future_tx(f, end_tx, &e, NULL);
-	while (r == -EINTR || r == -ECANCELED); /* what was begun is ended */
+	if (taker)
+		do
+			r = ipk_future_tx(f, end_tx, &e, NULL);
+		while (r == -EINTR || r == -ECANCELED); /* what was begun is ended */
+	if (r == 0)
+		ipk_hold_put(taker);
 	free(next->text);
 	next->text = NULL;
 	return r;

@@ -21,8 +21,8 @@
  *
  * LEFT BEHIND BY A DEATH. Each change is one transaction of the segment: it has happened or it has
  * not. A claim goes with its process, or, with ipk_future_hold(), with the last copy of a
- * descriptor. (A thread that ends in order leaves its claim to its process.) A stopped claimant is
- * not dead.
+ * descriptor. (A thread that ends in order leaves to its process what it has claimed, and the
+ * continuations that it has taken.) A stopped claimant is not dead.
  *
  * The states are those of promises since Friedman and Wise (1976) and Liskov and Shrira (PLDI'88);
  * the broken promise is that of C++11. Nothing is taken from any implementation.
@@ -145,7 +145,8 @@ struct ipk_future_next {
 int ipk_future_next(struct ipk_future *future, struct ipk_future_next *ret_next, int64_t deadline);
 
 /*
- * Drops what was taken. -ENOENT it was taken from the caller, or done already. Frees next's text.
+ * Drops what was taken, by any thread of the process. -ENOENT it was done already, or taken from
+ * the process, or is another's: a child of fork() has its parent's. Frees next's text.
  */
 int ipk_future_done(struct ipk_future *future, struct ipk_future_next *next);
 /* Gives it back instead: the next worker gets it. Likewise. */

@@ -120,12 +120,73 @@ static void what_a_dead_worker_had_goes_to_another(void **state)
 	munmap(w, sizeof(*w));
 }
 
+static void *take_in_thread(void *arg)
+{
+	struct ipk_future_next *next = arg;
+	struct ipk_future *f = open_future(seg);
+	int r = ipk_future_next(f, next, IPK_NOWAIT);
+
+	ipk_future_close(f);
+	return (void *)(intptr_t)r;
+}
+
+static void what_a_thread_had_taken_its_process_has_when_it_ends(void **state)
+{
+	struct ipk_future *f = make(NULL);
+	struct ipk_future_next next, other;
+
+	(void)state;
+	assert_int_equal(ipk_future_then(f, "one", 3), 0);
+	assert_int_equal(ipk_future_set(f, "v", 1), 0);
+	assert_int_equal(in_thread(take_in_thread, &next), 0);
+	ipk_segment_sweep(seg);
+	assert_int_equal(ipk_future_next(f, &other, IPK_NOWAIT), -EAGAIN);
+	assert_int_equal(ipk_future_again(f, &next), 0);
+	assert_int_equal(in_thread(take_in_thread, &next), 0);
+	assert_int_equal(next.redelivered, 1);
+	assert_int_equal(ipk_future_done(f, &next), 0);
+	assert_int_equal(findings_of("s", "x").n, 0);
+	ipk_future_close(f);
+	assert_int_equal(ipk_object_remove(seg, "x", NULL), 0);
+	assert_int_equal(info_of("s").used, 0);
+}
+
+struct inherited {
+	struct ipk_future *f;
+	struct ipk_future_next next;
+};
+
+static void end_inherited(void *arg)
+{
+	struct inherited *i = arg;
+	struct ipk_future_next next = i->next;
+
+	must(ipk_future_done(i->f, &i->next) == -ENOENT);
+	next.text = NULL;
+	must(ipk_future_again(i->f, &next) == -ENOENT);
+}
+
+static void a_child_does_not_inherit_what_was_taken(void **state)
+{
+	struct inherited i = {.f = make(NULL)};
+
+	(void)state;
+	assert_int_equal(ipk_future_then(i.f, "one", 3), 0);
+	assert_int_equal(ipk_future_set(i.f, "v", 1), 0);
+	assert_int_equal(ipk_future_next(i.f, &i.next, IPK_NOWAIT), 0);
+	assert_ended_well(join_child(spawn(end_inherited, &i)));
+	assert_int_equal(ipk_future_done(i.f, &i.next), 0);
+	ipk_future_close(i.f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(continuations_come_in_order_when_it_is_completed),
 		TEST(more_continuations_than_a_transaction_frees_go_with_the_object),
 		TEST(what_a_dead_worker_had_goes_to_another),
+		TEST(what_a_thread_had_taken_its_process_has_when_it_ends),
+		TEST(a_child_does_not_inherit_what_was_taken),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
