@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Barriers for tools: the descriptor, the verbs, and reading without trust. */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "kinds/await.h"
@@ -142,23 +143,16 @@ static int barrier_holders(const struct ipk_object_view *o, ipk_holder_fn *fn, v
 	return r;
 }
 
-/* A finding only if it stayed so: else the party left meanwhile. */
 static int check_place(const struct ipk_object_view *o, struct ipk_checker *c, u64 i, u64 place)
 {
-	struct ipk_participant_info p;
-	u64 owner = ipk_place_owner(place), again;
-	int r;
+	u64 owner = ipk_place_owner(place);
+	char what[40];
 
-	if (!owner || owner == IPK_PLACE_NOBODY)
+	if (owner == IPK_PLACE_NOBODY)
 		return 0;
-	r = owner > IPK_SLOTS_MAX ? -ENOENT : ipk_view_participant(o->view, (u32)owner - 1, &p);
-	if (r != -ENOENT)
-		return r;
-	r = ipk_view_u64(o->view, o->body + sizeof(struct ipk_barrier_body) + i * 8, &again);
-	if (!r && again == place)
-		c->finding(c, "place %llu is participant %llu's, who does not exist",
-			   (unsigned long long)i, (unsigned long long)owner - 1);
-	return r;
+	snprintf(what, sizeof(what), "place %llu is taken by", (unsigned long long)i);
+	return ipk_check_user(o, o->body + sizeof(struct ipk_barrier_body) + i * 8, place, owner,
+			      what, c);
 }
 
 static int barrier_check(const struct ipk_object_view *o, struct ipk_checker *c)
@@ -203,23 +197,18 @@ static int barrier_repair(const struct ipk_object_view *o, struct ipk_repairer *
 {
 	struct ipk_barrier_body *b =
 		o->body_size < sizeof(*b) ? NULL : r->at(r, o->body, sizeof(*b));
-	struct ipk_participant_info p;
 	u64 *place = b ? places(o, r, b) : NULL;
 
 	if (!place)
 		return -EBADMSG;
 	for (u64 i = 0; i < b->parties; i++) {
 		u64 owner = ipk_place_owner(place[i]);
-		int error = 0;
+		int gone = owner == IPK_PLACE_NOBODY ? 0 : ipk_no_user(o, owner);
 
-		if (owner && owner != IPK_PLACE_NOBODY)
-			error = owner > IPK_SLOTS_MAX ?
-					-ENOENT :
-					ipk_view_participant(o->view, (u32)owner - 1, &p);
-		if (error == 0)
+		if (gone < 0)
+			return gone;
+		if (!gone)
 			continue;
-		if (error != -ENOENT)
-			return error;
 		place[i] = ipk_place_next(place[i], ipk_bar_gen(b->gen) - 1, 0);
 		if (b->leave)
 			place[i] |= IPK_PLACE_LEFT;

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* Cells read without trust: how many are taken, who has them, what cannot be. */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "kinds/cells.h"
+#include "kinds/hooks.h"
 
 #define CHUNK_WORDS 1024u
 
@@ -92,27 +94,24 @@ struct check {
 	struct ipk_checker *c;
 };
 
-/* A finding only if the cell has stayed as it was: else its owner left meanwhile, as owners do. */
+/* Whose death has to free the cell; what is on its way (P) is nobody's only by damage. */
+static u64 owner_of(u64 cell)
+{
+	u64 owner = ipk_cell_owner(cell);
+
+	if (!(cell & IPK_CELL_P))
+		return owner == IPK_CELL_NOBODY ? 0 : owner;
+	return owner ? owner : IPK_CELL_NOBODY;
+}
+
 static int check_cell(void *arg, u64 i, u64 cell)
 {
 	struct check *k = arg;
-	u64 owner = ipk_cell_owner(cell), again;
-	struct ipk_participant_info p;
-	int r;
+	char what[64];
 
-	if (ipk_cell_is_free(cell) || (owner == IPK_CELL_NOBODY && !(cell & IPK_CELL_P)))
-		return 0;
-	r = owner && owner <= IPK_SLOTS_MAX ? ipk_view_participant(k->o->view, (u32)owner - 1, &p)
-					    : -ENOENT;
-	if (r == 0)
-		return 0;
-	if (r != -ENOENT)
-		return r;
-	r = ipk_view_u64(k->o->view, k->at->off + i * k->at->stride, &again);
-	if (!r && again == cell)
-		k->c->finding(k->c, "%s %llu is taken by participant %llu, who does not exist",
-			      k->what, (unsigned long long)i, (unsigned long long)owner - 1);
-	return r;
+	snprintf(what, sizeof(what), "%s %llu is taken by", k->what, (unsigned long long)i);
+	return ipk_check_user(k->o, k->at->off + i * k->at->stride, cell, owner_of(cell), what,
+			      k->c);
 }
 
 int ipk_cells_check(const struct ipk_object_view *o, const struct ipk_cells_at *at,
@@ -126,24 +125,15 @@ int ipk_cells_check(const struct ipk_object_view *o, const struct ipk_cells_at *
 int ipk_cells_repair(const struct ipk_object_view *o, const struct ipk_cells_at *at,
 		     const char *what, struct ipk_repairer *r)
 {
-	struct ipk_participant_info p;
 	u64 freed = 0;
 
 	for (u64 i = 0; i < at->cap; i++) {
-		u64 *cell = r->at(r, at->off + i * at->stride, 8), owner;
-		int error;
+		u64 *cell = r->at(r, at->off + i * at->stride, 8);
+		int gone = cell ? ipk_no_user(o, owner_of(*cell)) : -EBADMSG;
 
-		if (!cell)
-			return -EBADMSG;
-		owner = ipk_cell_owner(*cell);
-		if (ipk_cell_is_free(*cell) || (owner == IPK_CELL_NOBODY && !(*cell & IPK_CELL_P)))
-			continue;
-		error = owner && owner <= IPK_SLOTS_MAX
-				? ipk_view_participant(o->view, (u32)owner - 1, &p)
-				: -ENOENT;
-		if (error < 0 && error != -ENOENT)
-			return error;
-		if (error == 0)
+		if (gone < 0)
+			return gone;
+		if (!gone)
 			continue;
 		*cell &= ~(IPK_CELL_OWNER | IPK_CELL_P);
 		freed++;

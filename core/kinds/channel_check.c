@@ -84,11 +84,8 @@ static int check_offer(void *arg, u64 off, const struct ipk_channel_offer *offer
 		else
 			k->c->block(k->c, offer->msg, sizeof(m) + m.len);
 	}
-	r = owner ? ipk_no_participant(k->o, owner) : 1;
-	if (r > 0)
-		k->c->finding(k->c, "an offer is participant %llu's, who does not exist",
-			      (unsigned long long)owner - 1);
-	return r < 0 ? r : 0;
+	return ipk_check_user(k->o, off + offsetof(struct ipk_channel_offer, w), offer->w,
+			      owner ? owner : IPK_CHAN_OWNER, "an offer is made by", k->c);
 }
 
 int ipk_channel_check(const struct ipk_object_view *o, struct ipk_checker *c)

@@ -33,7 +33,7 @@ static int mend_claim(const struct ipk_object_view *o, struct ipk_future_body *b
 		      struct ipk_repairer *r)
 {
 	u64 owner = ipk_word_owner(b->v.word);
-	int gone = ipk_no_participant(o, owner);
+	int gone = ipk_no_user(o, owner);
 
 	if (gone < 0 || !owner)
 		return gone;
@@ -42,7 +42,7 @@ static int mend_claim(const struct ipk_object_view *o, struct ipk_future_body *b
 		r->did(r, "nobody claims it any more: it is complete");
 	} else if (gone) {
 		b->v.word = ipk_word_next(b->v.word, IPK_FUT_BROKEN, 0);
-		r->did(r, "it is broken: who had claimed it does not exist");
+		r->did(r, "it is broken: nobody has claimed it any more");
 	}
 	return 0;
 }

@@ -155,23 +155,19 @@ struct check {
 	struct thens t;
 };
 
-static int check_owner(struct check *k, u64 owner, const char *what)
-{
-	int gone = ipk_no_participant(k->o, owner);
-
-	if (gone > 0)
-		k->c->finding(k->c, "%s by participant %llu, who does not exist", what,
-			      (unsigned long long)owner - 1);
-	return gone < 0 ? gone : 0;
-}
-
+/* Who has taken one may close the future before he drops it: workers look who lives, not who uses. */
 static int check_then(void *arg, u64 off, const struct ipk_future_node *n)
 {
 	struct check *k = arg;
+	u64 owner = n->own & IPK_WORD_OWNER;
+	int gone = ipk_no_participant(k->o, owner);
 
 	count_then(&k->t, off, n);
 	k->c->block(k->c, off, sizeof(*n) + n->len);
-	return check_owner(k, n->own & IPK_WORD_OWNER, "a continuation is taken");
+	if (gone > 0)
+		k->c->finding(k->c, "a continuation is taken by participant %llu, who does not exist",
+			      (unsigned long long)owner - 1);
+	return gone < 0 ? gone : 0;
 }
 
 static void check_value(struct check *k, const struct ipk_future_body *b)
@@ -202,7 +198,8 @@ int ipk_future_check(const struct ipk_object_view *o, struct ipk_checker *c)
 	check_value(&k, &b);
 	if (ipk_word_owner(b.v.word) && ipk_word_state(b.v.word) != IPK_FUT_PENDING)
 		c->finding(c, "it is %s, and claimed", state_name(b.v.word));
-	r = check_owner(&k, ipk_word_owner(b.v.word), "it is claimed");
+	r = ipk_check_user(o, o->body + offsetof(struct ipk_future_body, v.word), b.v.word,
+			   ipk_word_owner(b.v.word), "it is claimed by", c);
 	if (!r)
 		r = each_then(o, &b, check_then, &k);
 	if (r < 0 && r != -EBADMSG)

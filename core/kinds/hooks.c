@@ -2,6 +2,7 @@
 /* What kinds do alike in the functions that their descriptors name. */
 #include "kinds/hooks.h"
 #include "segment/registry.h"
+#include "segment/view.h"
 
 void *ipk_body(struct ipk_obj *obj, u64 size, u64 *ret_room)
 {
@@ -51,4 +52,30 @@ int ipk_no_participant(const struct ipk_object_view *o, u64 owner)
 		return 0;
 	r = owner > IPK_SLOTS_MAX ? -ENOENT : ipk_view_participant(o->view, (u32)owner - 1, &p);
 	return r == -ENOENT ? 1 : r;
+}
+
+int ipk_no_user(const struct ipk_object_view *o, u64 owner)
+{
+	int r;
+
+	if (!owner)
+		return 0;
+	r = owner > IPK_SLOTS_MAX ? -ENOENT
+				  : ipk_view_uses_object(o->view, (u32)owner - 1, o->off);
+	return r == -ENOENT ? 1 : r == 0 ? 2 : r < 0 ? r : 0;
+}
+
+int ipk_check_user(const struct ipk_object_view *o, u64 off, u64 word, u64 owner, const char *what,
+		   struct ipk_checker *c)
+{
+	int gone = ipk_no_user(o, owner), r;
+	u64 again;
+
+	if (gone <= 0)
+		return gone;
+	r = ipk_view_u64(o->view, off, &again);
+	if (!r && again == word)
+		c->finding(c, "%s participant %llu, who does not %s", what,
+			   (unsigned long long)owner - 1, gone == 1 ? "exist" : "use it");
+	return r;
 }

@@ -24,6 +24,21 @@ int ipk_take_over(struct ipk_obj *obj, u64 *lock, ipk_mend_fn *mend, void *arg);
 int ipk_no_participant(const struct ipk_object_view *o, u64 owner);
 
 /*
+ * Likewise of a word that its owner's sweep has to mend: 2 if he does not use the object, so that
+ * no sweep comes here. Whoever writes such a word has listed the object before (ipk_use(),
+ * ipk_holder_use(), the sweep itself), closing gives back or refuses, and the page of the dead stays
+ * as it is until all is mended: at no instruction does such a word name who lists it not.
+ */
+int ipk_no_user(const struct ipk_object_view *o, u64 owner);
+
+/*
+ * Tells of a word of the object, at off, whose owner is none: "WHAT participant 7, who ...". Not if
+ * the word is another by now: then he left meanwhile, as owners do.
+ */
+int ipk_check_user(const struct ipk_object_view *o, u64 off, u64 word, u64 owner, const char *what,
+		   struct ipk_checker *c);
+
+/*
  * KIND_attach() and KIND_detach() by KIND's functions for C programs; open: of seg, name, &handle
  * and err.
  */

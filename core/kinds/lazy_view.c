@@ -213,10 +213,10 @@ static void repair_value(struct ipk_lazy_body *b, struct ipk_repairer *r)
 static int repair_owner(const struct ipk_object_view *o, struct ipk_lazy_body *b,
 			struct ipk_repairer *r)
 {
-	int gone = ipk_no_participant(o, ipk_word_owner(b->v.word));
+	int gone = ipk_no_user(o, ipk_word_owner(b->v.word));
 
 	if (gone > 0)
-		drop(b, r, "who computed it does not exist");
+		drop(b, r, "nobody is at it any more");
 	return gone < 0 ? gone : 0;
 }
 

@@ -104,22 +104,10 @@ static int mutex_holders(const struct ipk_object_view *o, ipk_holder_fn *fn, voi
 
 int ipk_mtx_check(const struct ipk_object_view *o, u64 off, struct ipk_checker *c)
 {
-	struct ipk_participant_info p;
-	u64 word = 0, owner, again;
+	u64 word = 0;
 	int r = ipk_view_u64(o->view, off, &word);
 
-	owner = ipk_mutex_owner(word);
-	if (r < 0 || !owner)
-		return r;
-	r = owner > IPK_SLOTS_MAX ? -ENOENT : ipk_view_participant(o->view, (u32)owner - 1, &p);
-	if (r != -ENOENT)
-		return r;
-	/* A finding only if it stayed so: else its owner left meanwhile. */
-	r = ipk_view_u64(o->view, off, &again);
-	if (!r && again == word)
-		c->finding(c, "held by participant %llu, who does not exist",
-			   (unsigned long long)owner - 1);
-	return r;
+	return r < 0 ? r : ipk_check_user(o, off, word, ipk_mutex_owner(word), "held by", c);
 }
 
 static int mutex_check(const struct ipk_object_view *o, struct ipk_checker *c)
@@ -137,15 +125,11 @@ static int mutex_check(const struct ipk_object_view *o, struct ipk_checker *c)
 /* Whoever held it has died: what it protects is suspect. */
 int ipk_mtx_repair(const struct ipk_object_view *o, u64 off, struct ipk_repairer *r)
 {
-	u64 *word = r->at(r, off, sizeof(*word)), owner = word ? ipk_mutex_owner(*word) : 0;
-	struct ipk_participant_info p;
-	int error;
+	u64 *word = r->at(r, off, sizeof(*word));
+	int gone = word ? ipk_no_user(o, ipk_mutex_owner(*word)) : -EBADMSG;
 
-	if (!owner)
-		return word ? 0 : -EBADMSG;
-	error = owner > IPK_SLOTS_MAX ? -ENOENT : ipk_view_participant(o->view, (u32)owner - 1, &p);
-	if (error != -ENOENT)
-		return error;
+	if (gone <= 0)
+		return gone;
 	*word = ipk_mtx_without_owner(*word);
 	r->did(r, "nobody holds it any more");
 	return 0;

@@ -111,9 +111,7 @@ static int once_check(const struct ipk_object_view *o, struct ipk_checker *c)
 static int once_repair(const struct ipk_object_view *o, struct ipk_repairer *r)
 {
 	struct ipk_once_body *b = o->body_size < sizeof(*b) ? NULL : r->at(r, o->body, sizeof(*b));
-	struct ipk_participant_info p;
-	u64 owner = b ? ipk_once_owner(b->word) : 0;
-	int error = 0;
+	int gone;
 
 	if (!b)
 		return -EBADMSG;
@@ -123,11 +121,9 @@ static int once_repair(const struct ipk_object_view *o, struct ipk_repairer *r)
 		r->did(r, "it is to be done again, since nobody can tell whether it was");
 		return 0;
 	}
-	if (owner)
-		error = owner > IPK_SLOTS_MAX ? -ENOENT
-					      : ipk_view_participant(o->view, (u32)owner - 1, &p);
-	if (error != -ENOENT)
-		return error;
+	gone = ipk_no_user(o, ipk_once_owner(b->word));
+	if (gone <= 0)
+		return gone;
 	b->word = (b->word & ~IPK_ONCE_OWNER) | IPK_ONCE_DIED;
 	r->did(r, "nobody is at it any more");
 	return 0;

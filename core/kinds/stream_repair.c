@@ -163,7 +163,7 @@ static int mend_name(struct fix *f, u32 i)
 		n->cursor = tail;
 		f->r->did(f->r, "subscriber \"%s\" is at the end", n->name);
 	}
-	gone = ipk_no_participant(f->o, n->owner & IPK_STREAM_OWNER);
+	gone = ipk_no_user(f->o, n->owner & IPK_STREAM_OWNER);
 	if (gone > 0) {
 		n->owner &= ~IPK_STREAM_OWNER;
 		f->r->did(f->r, "nobody is subscribed as \"%s\"", n->name);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What a stream holds, read without trust, and its descriptor. The verbs are in stream_ops.c. */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "kinds/hooks.h"
@@ -263,18 +264,18 @@ static int stream_holders(const struct ipk_object_view *o, ipk_holder_fn *fn, vo
 static int check_name(struct ipk_stream_look *l, void *arg, u32 i, const struct ipk_stream_name *n)
 {
 	struct ipk_checker *c = arg;
-	int gone;
+	char what[40];
 
 	if (n->used != 1 || !memchr(n->name, 0, sizeof(n->name)) || !ipk_stream_name_ok(n->name))
 		c->finding(c, "the name of subscriber %u is damaged", i);
 	else if (n->cursor > l->next)
 		c->finding(c, "subscriber \"%s\" is at %llu, beyond the end", n->name,
 			   (unsigned long long)n->cursor);
-	gone = ipk_no_participant(l->o, n->owner & IPK_STREAM_OWNER);
-	if (gone > 0)
-		c->finding(c, "subscriber %u is participant %llu, who does not exist", i,
-			   (unsigned long long)(n->owner & IPK_STREAM_OWNER) - 1);
-	return gone < 0 ? gone : 0;
+	snprintf(what, sizeof(what), "subscriber %u is", i);
+	return ipk_check_user(l->o,
+			      l->o->body + l->s.names + i * sizeof(*n) +
+				      offsetof(struct ipk_stream_name, owner),
+			      n->owner, n->owner & IPK_STREAM_OWNER, what, c);
 }
 
 /* A head that no producer leaves behind, and states longer than their room. */

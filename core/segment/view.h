@@ -14,6 +14,8 @@ int ipk_view_header(struct ipk_view *view, struct ipk_header *ret_h);
 int ipk_view_body(const struct ipk_object_view *o, void *dst, u64 len);
 /* True while a committed change waits in the journal; sees one that came since the last read. */
 bool ipk_view_in_flux(struct ipk_view *view);
+/* Does the participant list the object at off among what it uses? 1, 0; -ENOENT: there is none. */
+int ipk_view_uses_object(struct ipk_view *view, u32 slot, u64 off);
 /*
  * The object whose header lies at off, live or removed: for checking. -EBADMSG: its header is not.
  */

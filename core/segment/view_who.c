@@ -111,6 +111,25 @@ int ipk_view_participant(struct ipk_view *view, uint32_t slot, struct ipk_partic
 	return r;
 }
 
+int ipk_view_uses_object(struct ipk_view *view, u32 slot, u64 off)
+{
+	struct ipk_participant p;
+	struct ipk_header h;
+	int r = ipk_view_header(view, &h);
+
+	if (r == 0 && (slot >= IPK_SLOTS_MAX || slot >= h.nslots))
+		r = -ENOENT;
+	if (r == 0)
+		r = read_page(view, &h, slot, &p);
+	if (r < 0)
+		return r;
+	if (!ipk_claim_uses(p.claim))
+		return 0; /* what the page lists is a former owner's */
+	for (u32 i = 0; r == 0 && i < p.nuses && i < IPK_ARRAY_LEN(p.uses); i++)
+		r = p.uses[i] == off;
+	return r || p.overflow;
+}
+
 /* One pass: fn for each page in use, with its copy. */
 static int each_participant(struct ipk_view *view,
 			    int (*fn)(void *arg, const struct ipk_participant_info *info,

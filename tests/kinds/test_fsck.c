@@ -14,8 +14,15 @@
 #include <unistd.h>
 
 #include "fill.h"
+#include "ipk/barrier.h"
+#include "ipk/mutex.h"
+#include "ipk/once.h"
+#include "ipk/pool.h"
+#include "ipk/rwlock.h"
+#include "ipk/semaphore.h"
 #include "private_dir.h"
 #include "segment/dir.h"
+#include "segment/registry.h"
 #include "segment/segment.h"
 
 static struct ipk_segment *new_segment(const char *name)
@@ -247,6 +254,93 @@ static void a_broken_page_table_is_not_believed(void **state)
 	ipk_segment_close(seg);
 }
 
+static const char *const sync_kinds[] = {"mutex", "rwlock", "once", "semaphore", "pool", "barrier"};
+
+/* Something of each kind, in the thread's own name. */
+struct sync_all {
+	struct ipk_mutex *mutex;
+	struct ipk_rwlock *rwlock;
+	struct ipk_once *once;
+	struct ipk_semaphore *semaphore;
+	struct ipk_pool *pool;
+	struct ipk_barrier *barrier;
+	uint64_t index;
+};
+
+static int sync_open(struct ipk_segment *seg, struct sync_all *s)
+{
+	if (ipk_mutex_open(seg, "mutex", &s->mutex, NULL) != 0 ||
+	    ipk_rwlock_open(seg, "rwlock", &s->rwlock, NULL) != 0 ||
+	    ipk_once_open(seg, "once", &s->once, NULL) != 0 ||
+	    ipk_semaphore_open(seg, "semaphore", &s->semaphore, NULL) != 0 ||
+	    ipk_pool_open(seg, "pool", NULL, &s->pool, NULL) != 0)
+		return -1;
+	return ipk_barrier_open(seg, "barrier", &s->barrier, NULL);
+}
+
+/* What others have just now is not had. A party that is not joined waits in vain and stays one. */
+static unsigned sync_take(struct sync_all *s)
+{
+	return (ipk_mutex_lock(s->mutex, IPK_NOWAIT) == 0) +
+	       (ipk_rwlock_lock_shared(s->rwlock, IPK_NOWAIT) == 0) +
+	       (ipk_once_begin(s->once, IPK_NOWAIT) > 0) +
+	       (ipk_semaphore_acquire(s->semaphore, 1, IPK_NOWAIT) == 0) +
+	       (ipk_pool_acquire(s->pool, IPK_NOWAIT, &s->index) == 0) +
+	       (ipk_barrier_wait(s->barrier, ipk_deadline(1)) == -ETIMEDOUT);
+}
+
+static void sync_close(struct sync_all *s)
+{
+	ipk_mutex_unlock(s->mutex);
+	ipk_rwlock_unlock(s->rwlock);
+	ipk_once_abandon(s->once);
+	ipk_mutex_close(s->mutex);
+	ipk_rwlock_close(s->rwlock);
+	ipk_once_close(s->once);
+	ipk_semaphore_close(s->semaphore);
+	ipk_pool_close(s->pool);
+	ipk_barrier_close(s->barrier);
+}
+
+static void make_sync(struct ipk_segment *seg)
+{
+	for (unsigned i = 0; i < IPK_ARRAY_LEN(sync_kinds); i++) {
+		ipk_object_remove(seg, sync_kinds[i], NULL);
+		assert_int_equal(ipk_object_new(seg, sync_kinds[i], sync_kinds[i], NULL, 0, NULL), 0);
+	}
+}
+
+/* No sweep would come there after his death. */
+static void a_word_of_somebody_who_does_not_use_the_object_is_found(void **state)
+{
+	struct ipk_segment *seg = new_segment("user");
+	struct ipk_self *me = ipk_self(seg, &(int){0});
+	struct sync_all s;
+	char text[80];
+
+	(void)state;
+	make_sync(seg);
+	assert_int_equal(sync_open(seg, &s), 0);
+	assert_int_equal(sync_take(&s), IPK_ARRAY_LEN(sync_kinds));
+	for (unsigned i = 0; i < IPK_ARRAY_LEN(sync_kinds); i++) {
+		u64 off = ipk_off(seg, header_of(seg, sync_kinds[i]));
+
+		silent("user");
+		ipk_uses_drop(me, off);
+		snprintf(text, sizeof(text), "by participant %u, who does not use it", me->slot);
+		says("user", text);
+		says("user", sync_kinds[i]);
+		/* Who uses more than he can list uses all. */
+		me->page->overflow = 1;
+		silent("user");
+		me->page->overflow = 0;
+		assert_true(ipk_uses_add(me, off));
+	}
+	silent("user");
+	sync_close(&s);
+	ipk_segment_close(seg);
+}
+
 /* ---- under load ----------------------------------------------------------------------------- */
 
 static void work(const char *prefix)
@@ -268,16 +362,35 @@ static void work(const char *prefix)
 	}
 }
 
-static void a_sound_segment_is_silent_while_others_work_in_it(void **state)
+/* Begins and ends using objects all the time, with something in hand meanwhile. */
+static void come_and_go(const char *name)
+{
+	struct ipk_segment *seg = NULL;
+	struct sync_all s;
+
+	(void)name;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	for (unsigned i = 0;; i++) {
+		if (i % 64 == 0) {
+			ipk_segment_close(seg);
+			if (ipk_segment_open("busy", IPK_WRITE, &seg, NULL) != 0)
+				_exit(1);
+		}
+		if (sync_open(seg, &s) != 0)
+			_exit(1);
+		sync_take(&s);
+		sync_close(&s);
+	}
+}
+
+static void silent_beside(void (*work_at)(const char *prefix))
 {
 	pid_t pid[2];
 
-	(void)state;
-	ipk_segment_close(new_segment("busy"));
 	for (int i = 0; i < 2; i++) {
 		pid[i] = fork();
 		if (pid[i] == 0) {
-			work(i ? "a" : "b");
+			work_at(i ? "a" : "b");
 			_exit(0);
 		}
 	}
@@ -291,6 +404,17 @@ static void a_sound_segment_is_silent_while_others_work_in_it(void **state)
 	silent("busy");
 }
 
+static void a_sound_segment_is_silent_while_others_work_in_it(void **state)
+{
+	struct ipk_segment *seg = new_segment("busy");
+
+	(void)state;
+	make_sync(seg);
+	ipk_segment_close(seg);
+	silent_beside(work);
+	silent_beside(come_and_go);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -301,6 +425,7 @@ int main(void)
 		cmocka_unit_test(a_list_of_removed_objects_that_runs_in_a_circle_ends),
 		cmocka_unit_test(a_removed_object_in_use_is_no_finding),
 		cmocka_unit_test(a_broken_page_table_is_not_believed),
+		cmocka_unit_test(a_word_of_somebody_who_does_not_use_the_object_is_found),
 		cmocka_unit_test(a_sound_segment_is_silent_while_others_work_in_it),
 	};
 

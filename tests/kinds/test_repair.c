@@ -15,6 +15,7 @@
 #include "kinds/queue.h"
 #include "kinds/semaphore.h"
 #include "kinds/stream.h"
+#include "segment/registry.h"
 
 /* bytes is a copy of the good segment, good_len long; returns what is left of its length. */
 typedef u64 damage_fn(u8 *bytes);
@@ -219,6 +220,21 @@ DAMAGE(barrier_place, ((u64 *)body_in(b, "barrier"))[17] |= 99)
 DAMAGE(barrier_parties, ((struct ipk_barrier_body *)body_in(b, "barrier"))->parties = 0)
 DAMAGE(array_cap, *(u64 *)body_in(b, "array") = 1u << 30)
 
+/* The owner in words of a participant who is dead, and used nothing: his sweep would mend nothing. */
+static u64 used_nothing(u8 *b)
+{
+	struct ipk_participant *p = (struct ipk_participant *)(void *)(b + 4 * IPK_PAGE);
+
+	p->claim = IPK_CLAIM(7, IPK_CLAIM_DEAD);
+	p->nuses = p->overflow = 0;
+	return 3;
+}
+
+DAMAGE(mutex_no_user, ((struct ipk_mutex_body *)body_in(b, "mutex"))->word |= used_nothing(b))
+DAMAGE(sem_no_user, ((u64 *)body_in(b, "semaphore"))[16] |= used_nothing(b))
+DAMAGE(once_no_user, *(u64 *)body_in(b, "once") = used_nothing(b))
+DAMAGE(barrier_no_user, ((u64 *)body_in(b, "barrier"))[17] = used_nothing(b))
+
 static struct ipk_rwlock_body *rw_body(u8 *b)
 {
 	return (struct ipk_rwlock_body *)body_in(b, "rwlock");
@@ -243,6 +259,7 @@ DAMAGE(lazy_text, lazy_body(b)->text_len = UINT64_MAX)
 DAMAGE(lazy_state, lazy_body(b)->v.word |= UINT64_C(7) << IPK_WORD_STATE_SHIFT)
 DAMAGE(lazy_both, lazy_body(b)->v.word |= 99)
 DAMAGE(lazy_runner, lazy_body(b)->v = (struct ipk_word_value){.word = IPK_WORD_ONE | 99})
+DAMAGE(lazy_no_user, lazy_body(b)->v = (struct ipk_word_value){.word = IPK_WORD_ONE | used_nothing(b)})
 DAMAGE(lazy_nowhere, lazy_body(b)->v.value = UINT64_C(1) << 40)
 DAMAGE(lazy_no_block, lazy_body(b)->v.value = 0)
 DAMAGE(lazy_taken, lazy_body(b)->v.value = ipk_dir_off(*dir_entry(b, "array")))
@@ -260,6 +277,7 @@ static struct ipk_future_body *fut_body(u8 *b)
 DAMAGE(future_size, fut_body(b)->size = 8)
 DAMAGE(future_state, fut_body(b)->v.word |= UINT64_C(7) << IPK_WORD_STATE_SHIFT)
 DAMAGE(future_claimed, fut_body(b)->v.word |= 99)
+DAMAGE(future_no_user, fut_body(b)->v = (struct ipk_word_value){.word = IPK_WORD_ONE | used_nothing(b)})
 DAMAGE(future_no_block, fut_body(b)->v.value = 0)
 DAMAGE(future_taken, fut_body(b)->v.value = ipk_dir_off(*dir_entry(b, "array")))
 DAMAGE(future_list, fut_body(b)->first = 64 * 4097)
@@ -457,6 +475,12 @@ static const struct damage damages[] = {
 	{"barrier_place", barrier_place, "barrier"},
 	D(barrier_parties),
 	D(array_cap),
+	{"mutex_no_user", mutex_no_user, "mutex"},
+	{"once_no_user", once_no_user, "once"},
+	{"barrier_no_user", barrier_no_user, "barrier"},
+	{"lazy_no_user", lazy_no_user, "lazy"},
+	{"future_no_user", future_no_user, "future"},
+	D(sem_no_user),
 };
 
 /* What the good segment holds, by kind. */
