@@ -65,14 +65,17 @@ int ipk_lazy_open(struct ipk_segment *seg, const char *name, const char *type,
 int ipk_lazy_create(struct ipk_segment *seg, const char *name, const char *type,
 		    enum ipk_lazy_thunk thunk, const char *text, struct ipk_error *err)
 {
+	static const char *const names[] = {
+		[IPK_LAZY_COMMAND] = "command", [IPK_LAZY_EXPR] = "expr"};
 	struct ipk_param params[2];
 	unsigned n = 0;
 
+	if ((unsigned)thunk >= IPK_ARRAY_LEN(names) || (thunk == IPK_LAZY_CALLER && text))
+		return ipk_error_set(err, -EINVAL, "no such thunk");
 	if (type)
 		params[n++] = (struct ipk_param){"type", type};
-	if (thunk != IPK_LAZY_CALLER)
-		params[n++] =
-			(struct ipk_param){thunk == IPK_LAZY_COMMAND ? "command" : "expr", text};
+	if (names[thunk])
+		params[n++] = (struct ipk_param){names[thunk], text};
 	return ipk_object_new(seg, name, "lazy", params, n, err);
 }
 

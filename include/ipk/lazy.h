@@ -101,10 +101,10 @@ typedef int ipk_lazy_fn(void *arg, struct ipk_buf *out);
  * value yet.
  *
  * -EREMOTEIO it failed, see ipk_lazy_error(); -EMSGSIZE size is too small, *ret_len tells what it
- * takes, and the value is kept; -EAGAIN another computes it (IPK_NOWAIT), or -ETIMEDOUT -EINTR
- * -ECANCELED; -EDEADLK the calling thread does already; -EINVAL what fn gave is no element; -ENOSPC
- * no space in the segment; -EACCES not computed, and attached with IPK_READ; -ESTALE removed;
- * -EBADMSG.
+ * takes, and the value is kept; -EAGAIN another computes it, or it was reset meanwhile
+ * (IPK_NOWAIT), or -ETIMEDOUT -EINTR -ECANCELED; -EDEADLK the calling thread does already; -EINVAL
+ * what fn gave is no element; -ENOSPC no space in the segment; -EACCES not computed, and attached
+ * with IPK_READ; -ESTALE removed; -EBADMSG.
  */
 int ipk_lazy_force(struct ipk_lazy *lazy, ipk_lazy_fn *fn, void *arg, void *buf, size_t size,
 		   size_t *ret_len, int64_t deadline);

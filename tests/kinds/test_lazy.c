@@ -156,6 +156,8 @@ static void the_library_runs_no_command(void **state)
 
 	(void)state;
 	assert_int_equal(ipk_lazy_create(seg, "x", NULL, IPK_LAZY_COMMAND, "", NULL), -EINVAL);
+	assert_int_equal(ipk_lazy_create(seg, "x", NULL, IPK_LAZY_CALLER, "1", NULL), -EINVAL);
+	assert_int_equal(ipk_lazy_create(seg, "x", NULL, (enum ipk_lazy_thunk)3, "1", NULL), -EINVAL);
 	assert_int_equal(ipk_lazy_create(seg, "x", NULL, IPK_LAZY_COMMAND, "echo 1", NULL), 0);
 	l = open_lazy(seg);
 	assert_int_equal(ipk_lazy_thunk(l, &text, &len), IPK_LAZY_COMMAND);
