@@ -316,6 +316,12 @@ static int emit_locked(struct emission *e)
 	limit = may_drop_to(st, p.tail);
 	while (p.n < e->n && r == 0)
 		r = plan_add(st, &p, e->values[p.n].iov_len, limit);
+	/* What can never go in is not waited for. */
+	if (r == -EAGAIN && e->all) {
+		while (p.n < e->n && r != -EMSGSIZE)
+			r = plan_add(st, &p, e->values[p.n].iov_len, UINT64_MAX);
+		return r ? r : -EAGAIN;
+	}
 	if (r && (e->all || p.n == 0))
 		return r;
 	if (IPK_BUG(stream_tail_first))
@@ -397,7 +403,7 @@ int ipk_stream_commit(struct ipk_stream *st, const struct iovec *values, unsigne
 			     .deadline = deadline};
 	int r;
 
-	if (len > st->s.room || !st->s.room)
+	if (state && (len > st->s.room || !st->s.room))
 		return -EMSGSIZE;
 	r = emit(&e);
 	return r < 0 ? r : 0;
@@ -410,8 +416,10 @@ int ipk_stream_state(struct ipk_stream *st, void *buf, size_t size, size_t *ret_
 	u64 len;
 	int r;
 
-	if (!st->s.room)
-		return -EMSGSIZE;
+	if (!st->s.room) {
+		*ret_len = 0;
+		return 0;
+	}
 	me = ipk_stream_lock(st, &r);
 	if (!me)
 		return r;

@@ -61,7 +61,8 @@ struct ipk_stream_options {
 	uint64_t bytes;
 	enum ipk_stream_policy policy;
 	uint64_t subs;  /* places for named subscribers, 1 to 1024; 16 */
-	uint64_t state; /* bytes of the state that ipk_stream_commit() keeps; 0: none */
+	/* Bytes of the state that ipk_stream_commit() keeps, rounded up to 8; 0: none. */
+	uint64_t state;
 };
 
 /*
@@ -100,14 +101,17 @@ int ipk_stream_emit_many(struct ipk_stream *stream, const struct iovec *values, 
 			 int64_t deadline);
 
 /*
- * Appends all n (also none) and replaces the state, in one step that happens or does not, whoever
- * dies when. Who derives one stream from another keeps its place in the source there: then nothing
- * is lost and nothing comes twice. -EMSGSIZE: more than IPK_STREAM_BATCH
- * records or than the stream's cap or bytes, or a state longer than its room.
+ * Appends all n (also none) and replaces the state (NULL: it stays), in one step that happens or
+ * does not, whoever dies when. Who derives one stream from another keeps its place in the source
+ * there: then nothing is lost and nothing comes twice. -EMSGSIZE: more than IPK_STREAM_BATCH
+ * records or than the stream's cap or bytes, or a state longer than its room; else errors as emit.
  */
 int ipk_stream_commit(struct ipk_stream *stream, const struct iovec *values, unsigned n,
 		      const void *state, size_t len, int64_t deadline);
-/* Copies the state that was committed last. *ret_len is its length, also with -EMSGSIZE. */
+/*
+ * Copies the state that was committed last, of none 0 bytes. *ret_len is its length, also with
+ * -EMSGSIZE. -EACCES attached with IPK_READ.
+ */
 int ipk_stream_state(struct ipk_stream *stream, void *buf, size_t size, size_t *ret_len);
 
 /* Lets nothing more in. Subscribers get what is retained, and then -EPIPE. */

@@ -239,6 +239,50 @@ static void records_and_state_are_committed_together(void **state)
 	expect_none(sub);
 	assert_int_equal(ipk_stream_state(st, buf, 3, &len), -EMSGSIZE);
 	assert_int_equal(len, 5);
+	assert_int_equal(ipk_stream_commit(st, two, 1, NULL, 0, IPK_NOWAIT), 0);
+	expect(sub, "a");
+	assert_int_equal(ipk_stream_state(st, buf, sizeof(buf), &len), 0);
+	assert_int_equal(len, 5);
+	ipk_stream_unsubscribe(sub);
+	ipk_stream_close(st);
+}
+
+static void records_are_committed_together_without_a_state(void **state)
+{
+	struct ipk_stream *st = make(NULL);
+	const struct iovec two[] = {{"a", 1}, {"b", 1}};
+	struct ipk_stream_sub *sub = subscribe(st, NULL, 0);
+	size_t len = 7;
+
+	(void)state;
+	assert_int_equal(ipk_stream_commit(st, two, 2, NULL, 0, IPK_NOWAIT), 0);
+	assert_int_equal(ipk_stream_commit(st, two, 2, "", 0, IPK_NOWAIT), -EMSGSIZE);
+	expect(sub, "a");
+	expect(sub, "b");
+	expect_none(sub);
+	assert_int_equal(ipk_stream_state(st, NULL, 0, &len), 0);
+	assert_int_equal(len, 0);
+	ipk_stream_unsubscribe(sub);
+	ipk_stream_close(st);
+}
+
+static void what_can_never_be_committed_is_not_waited_for(void **state)
+{
+	struct ipk_stream *st = make(
+		&(struct ipk_stream_options){.cap = 2, .bytes = 64, .policy = IPK_STREAM_BLOCK});
+	struct ipk_stream_sub *sub = subscribe(st, "slow", 0);
+	char longest[64] = {0};
+	const struct iovec many[] = {{"a", 1}, {"a", 1}, {"a", 1}}, wide[] = {{longest, 64}, {"a", 1}};
+
+	(void)state;
+	assert_int_equal(ipk_stream_commit(st, many, 2, NULL, 0, IPK_NOWAIT), 0);
+	assert_int_equal(ipk_stream_commit(st, many, 3, NULL, 0, IPK_NOWAIT), -EMSGSIZE);
+	assert_int_equal(ipk_stream_commit(st, wide, 2, NULL, 0, IPK_NOWAIT), -EMSGSIZE);
+	assert_int_equal(ipk_stream_commit(st, wide, 1, NULL, 0, IPK_NOWAIT), -EAGAIN);
+	assert_int_equal(ipk_stream_commit(st, many, 2, NULL, 0, IPK_NOWAIT), -EAGAIN);
+	expect(sub, "a");
+	expect(sub, "a");
+	expect_none(sub);
 	ipk_stream_unsubscribe(sub);
 	ipk_stream_close(st);
 }
@@ -516,6 +560,8 @@ int main(void)
 		TEST(a_named_subscriber_holds_producers_up_by_policy),
 		TEST(names_are_checked_and_run_out),
 		TEST(records_and_state_are_committed_together),
+		TEST(records_are_committed_together_without_a_state),
+		TEST(what_can_never_be_committed_is_not_waited_for),
 		TEST(a_dead_subscribers_place_is_the_next_ones),
 		TEST(who_subscribes_behind_a_death_loses_nothing),
 		TEST(order_is_kept_between_processes),
