@@ -133,10 +133,10 @@ int ipk_map_foreach(struct ipk_map *map, int (*fn)(void *arg, const struct ipk_m
 		    void *arg);
 
 /*
- * Waits until the map's number of changes is not *changes, and stores the number there: begin
- * with 0, look what is in the map, wait again. To put the bytes that are there is no change. -EAGAIN -ETIMEDOUT -EINTR -ECANCELED; -ESTALE
- * removed; -EACCES attached with IPK_READ (such a reader cannot announce itself: look again by
- * ipk_map_changes()).
+ * Waits until the map's number of changes is not *changes, and stores the number there: begin with
+ * 0, look what is in the map, wait again. To put the bytes that are there is no change. -EAGAIN
+ * -ETIMEDOUT -EINTR -ECANCELED; -ESTALE removed; -EACCES attached with IPK_READ (such a reader
+ * cannot announce itself: look again by ipk_map_changes()).
  */
 int ipk_map_wait(struct ipk_map *map, uint64_t *changes, int64_t deadline);
 uint64_t ipk_map_changes(const struct ipk_map *map);
