@@ -58,8 +58,7 @@ int ipk_channel_recover(struct ipk_obj *obj)
 	/* In a transaction even to look: the dead one's own may still be in the journal. */
 	while ((r = ipk_tx_run(me, mend_tx, b, IPK_FOREVER, NULL)) > 0)
 		ipk_event_notify(&b->items, INT32_MAX);
-	/* Interrupted: the dead one's number must not become another's yet. */
-	return r == -EINTR || r == -ECANCELED ? -EAGAIN : r;
+	return r;
 }
 
 void ipk_channel_wake(struct ipk_obj *obj)

@@ -191,8 +191,7 @@ int ipk_future_recover(struct ipk_obj *obj)
 		if (!r && (m.broken || m.thens))
 			ipk_event_notify(&m.b->ev, INT32_MAX);
 	} while (!r && m.thens);
-	/* Interrupted: the dead one's number must not become another's yet. */
-	return r == -EINTR || r == -ECANCELED ? -EAGAIN : r;
+	return r;
 }
 
 void ipk_future_wake(struct ipk_obj *obj)

@@ -162,7 +162,7 @@ static int try_take(void *arg)
 			return -EAGAIN;
 		r = ipk_future_recover(&t->f->obj);
 		if (r < 0)
-			return r == -EAGAIN ? -EINTR : r;
+			return r;
 	}
 	return ipk_tx_run(t->me, take_tx, t, IPK_FOREVER, NULL);
 }

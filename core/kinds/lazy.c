@@ -216,8 +216,7 @@ int ipk_lazy_recover(struct ipk_obj *obj)
 	r = IPK_BUG(lazy_dead_keep_it) ? 0 : ipk_tx_run(me, mend_tx, &m, IPK_FOREVER, NULL);
 	if (!r && m.mended)
 		ipk_event_notify(&m.b->ev, INT32_MAX);
-	/* Interrupted: the dead one's number must not become another's yet. */
-	return r == -EINTR || r == -ECANCELED ? -EAGAIN : r;
+	return r;
 }
 
 void ipk_lazy_wake(struct ipk_obj *obj)

@@ -425,20 +425,30 @@ int ipk_map_init(struct ipk_tx *tx, struct ipk_map_body *b, u64 cap)
 	return 0;
 }
 
-static int mend(struct ipk_self *me, void *arg, bool died)
-{
-	struct ipk_map_body *b = arg;
-
-	if (died)
-		suspect(b);
-	return ipk_map_mend(me, b, IPK_FOREVER);
-}
-
 int ipk_map_recover(struct ipk_obj *obj)
 {
 	struct ipk_map_body *b = ipk_map_body(obj);
+	struct ipk_self *me;
+	int r;
 
-	return b ? ipk_take_over(obj, &b->lock, mend, b) : -EBADMSG;
+	if (!b)
+		return -EBADMSG;
+	me = ipk_self(obj->seg, &r);
+	if (!me)
+		return r;
+	/* Our own: we hold it and sweep. */
+	if ((ipk_ld(&b->lock, relaxed) & IPK_LOCK_OWNER) == me->slot + 1)
+		return 0;
+	/*
+	 * Whoever took it over from the dead may not have got the segment's lock in time, and then
+	 * the dead one's number is all that reminds of who waits.
+	 */
+	r = ipk_map_lock(me, b, IPK_FOREVER);
+	if (r < 0)
+		return r;
+	r = ipk_map_mend(me, b, IPK_FOREVER);
+	ipk_unlock(me, &b->lock);
+	return r;
 }
 
 void ipk_map_wake(struct ipk_obj *obj)

@@ -8,7 +8,6 @@
 #define PATIENCE                                                                                   \
 	INT64_C(1000000000) /* ns: longer than anybody has the lock who was not stopped            \
 			     */
-#define SWEEP_PATIENCE INT64_C(100000000)
 
 /* ---- changes of several words --------------------------------------------------------------- */
 
@@ -241,7 +240,7 @@ int ipk_stack_recover(struct ipk_obj *obj)
 
 	if (!me)
 		return r;
-	r = enter(&s, me, ipk_deadline(SWEEP_PATIENCE));
+	r = enter(&s, me, IPK_FOREVER);
 	if (r == 0) {
 		r = ipk_stack_mend(&s, true);
 		ipk_unlock(me, &s.b->lock);

@@ -19,6 +19,22 @@ static u32 *lock_half(u64 *w)
 	return (u32 *)w + (__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__);
 }
 
+static IPK_TLS i64 limit = IPK_FOREVER;
+
+i64 ipk_lock_limit(i64 deadline)
+{
+	i64 before = limit;
+
+	if (deadline < limit)
+		limit = deadline;
+	return before;
+}
+
+void ipk_lock_limit_end(i64 before)
+{
+	limit = before;
+}
+
 static bool owner_gone(struct ipk_self *me, u64 v, bool ask)
 {
 	u32 slot = (u32)(v & IPK_LOCK_OWNER) - 1;
@@ -93,7 +109,7 @@ int ipk_lock(struct ipk_self *me, u64 *w, i64 deadline)
 				return 1;
 			continue;
 		}
-		r = lock_sleep(me, w, v, deadline);
+		r = lock_sleep(me, w, v, deadline < limit ? deadline : limit);
 		if (r < 0) {
 			/* The wake that came with our failure belongs to somebody else. */
 			ipk_futex_wake(lock_half(w), 1);

@@ -45,7 +45,7 @@ static int check_boot(struct ipk_segment *seg, struct ipk_error *err)
 	me = ipk_self(seg, &r);
 	if (!me)
 		return ipk_error_set(err, r, "segment %s: %s", seg->name, ipk_strerror(r));
-	ipk_sweep(me);
+	ipk_sweep(me, IPK_FOREVER);
 	return ipk_tx_run(me, store_boot_id, id, IPK_FOREVER, err);
 }
 

@@ -106,42 +106,40 @@ static int borrow(struct ipk_self *me, u64 off, struct ipk_obj *obj,
 	return *ret_hooks ? 0 : -EPROTO;
 }
 
-/* Puts it back: somebody else may free it. */
-static int let_go(struct ipk_tx *tx, void *arg)
+/* Puts it back: anybody may free it. While the word is our claim nobody else changes it. */
+static void let_go(struct ipk_self *me, const struct reaping *z)
 {
-	struct reaping *z = arg;
-	struct ipk_object *o = ipk_at(tx->seg, z->off, sizeof(*o), IPK_LINE);
+	struct ipk_object *o = ipk_at(me->seg, z->off, sizeof(*o), IPK_LINE);
+	u64 state = z->claim;
 
-	if (o && ipk_tx_get(tx, &o->state) == z->claim)
-		ipk_tx_set(tx, &o->state, IPK_OBJ_REMOVED);
-	return 0;
+	if (o)
+		ipk_cas(&o->state, &state, IPK_OBJ_REMOVED, acq_rel);
 }
 
-/* What has been begun is ended: neither a signal nor the cancel word stops it. */
-static int run_through(struct ipk_self *me, int (*fn)(struct ipk_tx *tx, void *arg), void *arg)
+/* A signal does not stop it. */
+static int run(struct ipk_self *me, int (*fn)(struct ipk_tx *tx, void *arg), void *arg)
 {
 	int r;
 
 	do
 		r = ipk_tx_run(me, fn, arg, IPK_FOREVER, NULL);
-	while (r == -EINTR || r == -ECANCELED);
+	while (r == -EINTR);
 	return r;
 }
 
 /*
- * Frees one: 0. What cannot be freed, because it is damaged, stays in our hands, so that no one
- * else runs into it again while we live: 1.
+ * Frees one: 0; -ETIMEDOUT or -ECANCELED: another time, by whoever comes first. What cannot be
+ * freed, because it is damaged, stays in our hands, so that no one else runs into it again while we
+ * live: 1.
  */
-static int reap(struct ipk_self *me, u64 off)
+static int reap_now(struct ipk_self *me, u64 off)
 {
 	struct reaping z = {.off = off, .claim = claim_word(me)};
 	const struct ipk_obj_hooks *hooks;
 	struct ipk_obj obj;
 	int r;
 
-	do
-		r = ipk_tx_run(me, claim, &z, IPK_FOREVER, NULL);
-	while (r == -EINTR);
+	r = run(me, claim, &z);
 	if (r < 0)
 		return r;
 	me->giving_back = true;
@@ -152,15 +150,24 @@ static int reap(struct ipk_self *me, u64 off)
 		while (r == -EINTR);
 	}
 	if (r >= 0)
-		r = run_through(me, finish, &z);
-	else if (r == -ECANCELED)
-		(void)run_through(me, let_go, &z);
+		r = run(me, finish, &z);
+	if (ipk_lock_missed(r))
+		let_go(me, &z);
 	me->giving_back = false;
 	/* Nobody listed it; what its hooks listed in passing must not outlive it. */
 	pthread_mutex_lock(&me->seg->mutex);
 	ipk_uses_drop(me, z.off);
 	pthread_mutex_unlock(&me->seg->mutex);
-	return r == -ECANCELED ? r : r < 0;
+	return ipk_lock_missed(r) ? r : r < 0;
+}
+
+static int reap(struct ipk_self *me, u64 off)
+{
+	i64 before = ipk_lock_limit(ipk_deadline(IPK_PATIENCE));
+	int r = reap_now(me, off);
+
+	ipk_lock_limit_end(before);
+	return r;
 }
 
 void ipk_reap_zombies(struct ipk_self *me)
@@ -232,7 +239,7 @@ static void removed(struct ipk_self *me, const struct removal *m)
 	ipk_fence(seq_cst); /* pairs with find_and_list(): we see its entry, or it the removal */
 	/* The dead use nothing; the sweep frees the object where they were the last. */
 	if (ipk_uses_any(me->seg, m->off, me))
-		ipk_sweep(me);
+		ipk_sweep(me, IPK_FOREVER);
 	ipk_obj_unlisted(me, m->off);
 	if (ipk_dir_sparse(me->seg))
 		(void)ipk_dir_rebuild(me, NULL); /* a full segment can do without */

@@ -148,7 +148,7 @@ int ipk_registry_grow(struct ipk_segment *seg)
 	if (r < 0)
 		return r;
 	/* The dead may have left room, and somebody else may have made some while we waited. */
-	if (ipk_slot_count(seg) == seen && ipk_sweep(&reg.self) == 0) {
+	if (ipk_slot_count(seg) == seen && ipk_sweep(&reg.self, IPK_FOREVER) == 0) {
 		do {
 			r = ipk_tx_run(&reg.self, grow_tx, &seen, IPK_FOREVER, NULL);
 		} while (r == -EINTR);
@@ -163,7 +163,7 @@ void ipk_registrar_sweep(struct ipk_segment *seg)
 
 	if (begin(seg, &reg, LEAVE_PATIENCE) < 0)
 		return;
-	ipk_sweep(&reg.self);
+	ipk_sweep(&reg.self, IPK_FOREVER);
 	end(&reg);
 }
 

@@ -123,7 +123,7 @@ static int join(struct ipk_segment *seg, struct ipk_self **ret_me)
 	/* Its fence pairs with that of ipk_wait_watch(): it finds us, or we find its W. */
 	ipk_event_notify(&ipk_header(seg)->reg_ev, INT32_MAX);
 	if (first)
-		ipk_sweep(me); /* the dead of a former boot, of a copied file, or just dead */
+		ipk_sweep(me, IPK_FOREVER); /* the dead of a former boot, of a copied file, or just dead */
 	*ret_me = me;
 	return 0;
 }

@@ -96,6 +96,25 @@ int ipk_holder_new(struct ipk_segment *seg, int *ret_fd, u32 *ret_slot);
 int ipk_holder_use(struct ipk_obj *obj, u32 slot);
 void ipk_holder_set_pid(struct ipk_segment *seg, u32 slot, u32 pid);
 
+/*
+ * Who makes good what others left waits for no lock longer than this, in all: whoever has it may be
+ * stopped, and the caller has affairs of his own. It stays as it was for the next to come by.
+ */
+#define IPK_PATIENCE INT64_C(100000000) /* ns */
+
+/*
+ * Until ipk_lock_limit_end() the thread waits for locks until deadline at most: then -ETIMEDOUT.
+ * Returns the limit before, which counts where it is nearer, and is what ends this one.
+ */
+i64 ipk_lock_limit(i64 deadline);
+void ipk_lock_limit_end(i64 before);
+
+/* A lock was not had, which is no fault of what it protects: another time. */
+static inline bool ipk_lock_missed(int r)
+{
+	return r == -ETIMEDOUT || r == -EAGAIN || r == -EINTR || r == -ECANCELED;
+}
+
 /* ---- wait.c, for lock.c and registry.c ------------------------------------------------------ */
 
 extern i64 ipk_wait_backstop; /* ns that a sleep lasts at most; for tests */

@@ -310,9 +310,10 @@ bool ipk_dead(struct ipk_segment *seg, u32 slot, bool ask);
 /*
  * Finds the dead and makes good what they left: their locks' journals, each object in their uses[]
  * (kind->recover), every sleeper woken, their slot free. Any number of sweepers at once;
- * idempotent. Returns how many were swept.
+ * idempotent. Returns how many were swept. A lock that somebody living has is waited for until
+ * deadline, and not longer than IPK_PATIENCE: what could not be mended then the next sweep mends.
  */
-int ipk_sweep(struct ipk_self *me);
+int ipk_sweep(struct ipk_self *me, i64 deadline);
 
 /* ---- events -------------------------------------------------------------------------------- */
 

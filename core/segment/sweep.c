@@ -13,6 +13,10 @@
  *   6 claim {g,DEAD} -> {g+1,FREE}       only now may the slot's number appear with a new owner; a
  *                                        kind that could not mend all leaves this to the next sweep
  *
+ * No lock is waited for longer than a moment: its holder may be stopped, and the sweeper has come
+ * for something else. Then 4 is not finished, and not followed by 6: the slot stays {g,DEAD}, which
+ * tells whoever waits to look again every slice, and each who attaches, until somebody gets the lock.
+ *
  * Sleepers' words are woken and not bumped: a bump would be a write to memory that a stopped
  * sweeper knows from a list that may be old. None is needed, since a sleeper also watches the live
  * words (wait.c). The page of the dead is not written to for the same reason.
@@ -30,6 +34,7 @@ struct job {
 	struct ipk_self *me;
 	struct ipk_participant *dead;
 	u64 claim; /* {g,DEAD} */
+	bool first; /* to see that it is dead */
 	bool unfinished;
 };
 
@@ -66,7 +71,7 @@ static int mend_object(void *arg, u64 off)
 		hooks = ipk_obj_hooks(obj.o->kind);
 		if (!hooks)
 			job->unfinished = true;
-		else if (hooks->recover && hooks->recover(&obj) == -EAGAIN)
+		else if (hooks->recover && ipk_lock_missed(hooks->recover(&obj)))
 			job->unfinished = true;
 	}
 	if (added)
@@ -128,65 +133,71 @@ static void mend_lock(struct ipk_self *me, u32 slot)
 }
 
 /* Was it us who freed it, or could anybody? */
-static bool sweep_slot(struct ipk_self *me, struct ipk_participant *p, u32 slot, u64 claim)
+static bool sweep_slot(struct job *job, u32 slot)
 {
-	struct job job = {.me = me, .dead = p, .claim = claim};
+	struct ipk_participant *p = job->dead;
+	u64 claim = job->claim;
 
 	ipk_futex_wake(&p->live, INT32_MAX);
 	if (IPK_BUG(sweep_frees_first)) {
 		ipk_cas(&p->claim, &claim, IPK_CLAIM((claim >> 8) + 1, IPK_CLAIM_FREE), acq_rel);
-		job.claim = ipk_ld(&p->claim, acquire);
+		job->claim = ipk_ld(&p->claim, acquire);
 	}
-	mend_lock(me, slot);
-	mend_objects(&job);
-	wake_sleepers(me->seg);
-	if (job.unfinished)
+	mend_lock(job->me, slot);
+	mend_objects(job);
+	/* Not by each try: they would wake each other for ever, and all see that it is dead. */
+	if (job->first || !job->unfinished)
+		wake_sleepers(job->me->seg);
+	if (job->unfinished)
 		return false;
 	/* Release: all mending comes before the number's next use. */
 	return ipk_cas(&p->claim, &claim, IPK_CLAIM((claim >> 8) + 1, IPK_CLAIM_FREE), acq_rel);
 }
 
-/* Returns the claim {g,DEAD} to sweep, or 0. */
-static u64 find_dead(struct ipk_segment *seg, struct ipk_participant *p, u32 slot)
+/* Is somebody dead in the slot? Then that is the job. */
+static bool find_dead(struct job *job, u32 slot)
 {
-	u64 claim = ipk_ld(&p->claim, acquire);
+	struct ipk_participant *p = ipk_slot_page(job->me->seg, slot);
+	u64 claim = p ? ipk_ld(&p->claim, acquire) : 0;
 	u64 gen = claim >> 8;
-	u64 dead = IPK_CLAIM(gen, IPK_CLAIM_DEAD);
 
+	job->dead = p;
+	job->claim = IPK_CLAIM(gen, IPK_CLAIM_DEAD);
+	job->first = job->unfinished = false;
 	switch (IPK_CLAIM_STATE(claim)) {
 	case IPK_CLAIM_FREE:
-		return 0;
+		return false;
 	case IPK_CLAIM_DEAD:
-		return claim;
+		return true;
 	case IPK_CLAIM_JOINING:
 		/* It has nothing yet, and its page may still list what a former owner used. */
-		if (ipk_dead(seg, slot, true))
+		if (ipk_dead(job->me->seg, slot, true))
 			ipk_cas(&p->claim, &claim, IPK_CLAIM(gen + 1, IPK_CLAIM_FREE), acq_rel);
-		return 0;
+		return false;
 	default:
-		if (!ipk_dead(seg, slot, true) || !ipk_cas(&p->claim, &claim, dead, acq_rel))
-			return 0;
-		return dead;
+		job->first = ipk_dead(job->me->seg, slot, true) &&
+			     ipk_cas(&p->claim, &claim, job->claim, acq_rel);
+		return job->first;
 	}
 }
 
-int ipk_sweep(struct ipk_self *me)
+int ipk_sweep(struct ipk_self *me, i64 deadline)
 {
 	u32 nslots = ipk_slot_count(me->seg);
+	i64 end = ipk_deadline(IPK_PATIENCE), before;
+	struct job job = {.me = me};
 	bool any = false;
 	int n = 0;
 
 	if (sweeping)
 		return 0; /* a kind that mends may wait; what it meets it mends on the spot */
 	sweeping = true;
+	before = ipk_lock_limit(end < deadline ? end : deadline);
 	for (u32 slot = 0; slot < nslots; slot++) {
-		struct ipk_participant *p = ipk_slot_page(me->seg, slot);
-		u64 claim = p && slot != me->slot ? find_dead(me->seg, p, slot) : 0;
-
-		if (!claim)
+		if (slot == me->slot || !find_dead(&job, slot))
 			continue;
 		any = true;
-		n += sweep_slot(me, p, slot, claim);
+		n += sweep_slot(&job, slot);
 	}
 	/*
 	 * Also where others freed the slots: while we mended we listed what the dead had used, and
@@ -194,6 +205,7 @@ int ipk_sweep(struct ipk_self *me)
 	 */
 	if (any)
 		ipk_reap_zombies(me);
+	ipk_lock_limit_end(before);
 	sweeping = false;
 	return n;
 }
@@ -203,5 +215,5 @@ int ipk_segment_sweep(struct ipk_segment *seg)
 	int error = 0;
 	struct ipk_self *me = ipk_self(seg, &error);
 
-	return me ? ipk_sweep(me) : error;
+	return me ? ipk_sweep(me, IPK_FOREVER) : error;
 }

@@ -257,6 +257,14 @@ void ipk_event_disarm(struct ipk_self *me, struct ipk_waiter *w)
 	ipk_wait_withdraw(me, n > w->n ? n - w->n : 0);
 }
 
+/* Asleep in a lock we do not see our own events: a slice at most. */
+static int sweep(struct ipk_self *me, i64 deadline)
+{
+	i64 end = ipk_deadline(SLICE);
+
+	return ipk_sweep(me, end < deadline ? end : deadline);
+}
+
 int ipk_event_sleep(struct ipk_self *me, struct ipk_waiter *w, i64 deadline)
 {
 	bool death = false;
@@ -265,7 +273,7 @@ int ipk_event_sleep(struct ipk_self *me, struct ipk_waiter *w, i64 deadline)
 	if (ipk_ld(&ipk_header(me->seg)->removed, acquire))
 		return -ESTALE;
 	if (w->dead) {
-		if (ipk_sweep(me) > 0)
+		if (sweep(me, deadline) > 0)
 			return 0;
 		/* Nothing that we can mend, or another is at it: look again soon. */
 		w->slices = true;
@@ -276,7 +284,7 @@ int ipk_event_sleep(struct ipk_self *me, struct ipk_waiter *w, i64 deadline)
 		for (u32 i = 0; i < w->n; i++)
 			ipk_event_notify(w->ev[i], 1);
 	if (death || r == 1)
-		ipk_sweep(me);
+		sweep(me, deadline);
 	return r == 1 ? 0 : r;
 }
 

@@ -262,7 +262,8 @@ struct ipk_kind {
 	int (*destroy)(struct ipk_obj *obj);
 	/*
 	 * after a death: mends each word whose owner is dead; re-runnable by any number at once.
-	 * -EAGAIN: some could not be mended now; the dead one's number is kept for a later sweep
+	 * -EAGAIN, or the -EINTR, -ECANCELED or -ETIMEDOUT of a lock: some could not be mended now; the
+	 * dead one's number is kept for a later sweep
 	 */
 	int (*recover)(struct ipk_obj *obj);
 	/* wakes all who wait on the object (removal, close) */

@@ -115,7 +115,10 @@ int ipk_object_rename(struct ipk_segment *seg, const char *from, const char *to,
  */
 void ipk_thread_cancel_word(uint32_t *word);
 
-/* Finds the dead among the participants and makes good what they left. Returns how many. */
+/*
+ * Finds the dead among the participants and makes good what they left. Returns how many. Whom it
+ * cannot finish with, since a stopped process has a lock, it leaves to the next sweep.
+ */
 int ipk_segment_sweep(struct ipk_segment *seg);
 
 /*
