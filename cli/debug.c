@@ -145,66 +145,99 @@ int cli_stat(struct cli *c)
 
 /* ---- gc --------------------------------------------------------------------------------- */
 
+/* The dead of one segment. */
 struct dead {
-	struct cli *c;
-	const char *segment;
-	uint64_t n;
+	struct ipk_participant_info *p;
+	size_t n;
 };
 
-static int say_dead(void *arg, const struct ipk_participant_info *p)
+static int note_dead(void *arg, const struct ipk_participant_info *p)
 {
 	struct dead *d = arg;
-	struct ipk_buf b = {0};
+	struct ipk_participant_info *more;
 
 	if (p->alive)
 		return 0;
-	d->n++;
-	if (d->c->opt.json) {
+	more = reallocarray(d->p, d->n + 1, sizeof(*more));
+	if (!more)
+		return -ENOMEM;
+	d->p = more;
+	d->p[d->n++] = *p;
+	return 0;
+}
+
+/* A lock that is needed may be a stopped process's, or an object of a kind that is not known. */
+static bool is_there_still(struct ipk_view *view, const struct ipk_participant_info *p)
+{
+	struct ipk_participant_info now;
+
+	return ipk_view_participant(view, p->slot, &now) == 0 && !now.alive && now.pid == p->pid &&
+	       now.start == p->start && now.since == p->since;
+}
+
+static void say_dead(struct cli *c, const char *segment, const struct ipk_participant_info *p,
+		     bool swept)
+{
+	const char *does = c->opt.dry_run ? "would clear" : swept ? "cleared" : "cannot clear yet";
+	struct ipk_buf b = {0};
+
+	if (c->opt.json) {
 		ipk_buf_str(&b, "{\"v\":1");
-		cli_json_str(&b, "segment", d->segment);
+		cli_json_str(&b, "segment", segment);
 		cli_json_u64(&b, "pid", p->pid);
 		cli_json_str(&b, "comm", p->comm);
-		cli_json_bool(&b, "swept", !d->c->opt.dry_run);
+		cli_json_bool(&b, "swept", swept);
 		ipk_buf_str(&b, "}");
-		cli_json(d->c, b.data, b.len);
+		cli_json(c, b.data, b.len);
 	} else {
-		ipk_buf_printf(&b, "%s: %s what %u (", d->segment,
-			       d->c->opt.dry_run ? "would clear" : "cleared", p->pid);
+		ipk_buf_printf(&b, "%s: %s what %u (", segment, does, p->pid);
 		cli_escape(&b, p->comm, strlen(p->comm));
 		ipk_buf_str(&b, ") left\n");
-		cli_put(d->c, b.data, b.len);
+		cli_put(c, b.data, b.len);
 	}
-	cli_end_record(d->c);
+	cli_end_record(c);
 	ipk_buf_free(&b);
-	return 0;
+}
+
+static int sweep(const char *name, struct ipk_error *err)
+{
+	struct ipk_segment *seg = NULL;
+	int r = ipk_segment_open(name, IPK_READ | IPK_WRITE, &seg, err);
+
+	if (r == 0)
+		r = ipk_segment_sweep(seg);
+	ipk_segment_close(seg);
+	return r;
 }
 
 static int gc_segment(struct cli *c, const char *name)
 {
-	struct dead d = {.c = c, .segment = name};
-	struct ipk_segment *seg = NULL;
+	struct dead d = {0};
 	struct ipk_view *view = NULL;
 	struct ipk_error err = {0};
+	bool left = false;
 	int r = ipk_view_open(name, &view, &err);
 
 	if (r == -ENOENT)
 		return 0; /* it went meanwhile */
 	if (r == 0)
-		r = ipk_view_participants(view, say_dead, &d);
-	if (r >= 0 && !c->opt.dry_run) {
-		r = ipk_segment_open(name, IPK_READ | IPK_WRITE, &seg, &err);
-		if (r == 0)
-			r = ipk_segment_sweep(seg);
-		if (seg)
-			ipk_segment_close(seg);
+		r = ipk_view_participants(view, note_dead, &d);
+	if (r >= 0 && !c->opt.dry_run)
+		r = sweep(name, &err);
+	for (size_t i = 0; r >= 0 && i < d.n; i++) {
+		bool swept = !c->opt.dry_run && !is_there_still(view, &d.p[i]);
+
+		left |= !swept && !c->opt.dry_run;
+		say_dead(c, name, &d.p[i], swept);
 	}
+	free(d.p);
 	if (view)
 		ipk_view_close(view);
 	/* What belongs to others is not ours to clear, nor to complain about. */
 	if (r == -EACCES || r == -EPERM)
 		return 0;
 	c->ref = name;
-	r = r < 0 ? cli_fail_code(c, r, &err) : 0;
+	r = r < 0 ? cli_fail_code(c, r, &err) : left;
 	c->ref = NULL;
 	return r;
 }

@@ -75,6 +75,25 @@ load common
 T' ipcctl ls -o NAME --noheadings
 }
 
+@test "gc says what it cannot clear" {
+	local at
+	ipcctl new -P S/q queue
+	ipcctl push S/q a
+	background ipcctl lease S/q -- sleep 1000
+	until_true ipcctl wait S/q --for 'leased=1' -t 60s
+	child_of "$pid"
+	kill -9 "$pid"
+	wait "$pid" || true
+	until_true ipcctl wait S --for 'dead>0' -t 60s
+	at=$(grep -abo iobj "$IPK_DIR/S.ipk" | head -n 1) # the object's kind follows: one that nobody knows
+	printf '\143' | dd of="$IPK_DIR/S.ipk" bs=1 seek=$((${at%%:*} + 4)) conv=notrunc status=none
+	run -1 ipcctl gc
+	[[ $output == "S: cannot clear yet what $pid ("* ]]
+	run -1 ipcctl gc -j
+	[ "$(jq -c '[.pid, .swept]' <<<"$output")" = "[$pid,false]" ]
+	[ "$(field S dead)" -gt 0 ]
+}
+
 @test "hexdump shows bytes, and elements with --typed" {
 	ipcctl new -P S/a array --type u16 --cap 3
 	ipcctl set S/a/0..3 1 2 65535
