@@ -196,6 +196,7 @@ int cli_escape(struct ipk_buf *buf, const char *text, size_t len);
 
 struct cli_suggest {
 	const char *wanted;
+	const char *prefix; /* stands before what is suggested */
 	unsigned distance;
 	char best[64];
 };
@@ -239,14 +240,24 @@ void cli_value(struct cli *c, const struct ipk_type *type, const void *data, siz
 void cli_size_text(uint64_t size, bool exact, char buf[24]);
 void cli_time_text(uint64_t realtime_ns, char buf[40]);
 
-/* Fields of a record, as text lines "key value" or as a JSON object. */
+/*
+ * Fields of a record, as text lines "key value" or as a JSON object: those that -o names, or all.
+ * With --noheadings text is the values alone.
+ */
 struct cli_record {
-	struct ipk_render render; /* visit with &render.visitor */
+	struct ipk_visitor visitor; /* pass &r.visitor to whoever visits */
+	struct ipk_render render;
 	struct ipk_buf buf;
 	struct cli *c;
+	const char *columns; /* of -o; NULL: all */
+	uint64_t found;      /* bit n: its nth name is a field */
 };
 void cli_record_begin(struct cli_record *r, struct cli *c);
-void cli_record_end(struct cli_record *r);
+/* A field that is an element. */
+int cli_record_value(struct cli_record *r, const char *name, const struct ipk_type *type,
+		     const void *data, size_t len);
+/* Prints it. 0, or says that -o named what is no field: an exit status. */
+int cli_record_end(struct cli_record *r);
 void cli_record_drop(struct cli_record *r); /* instead of end: nothing is printed */
 
 /* JSON text: appends ,"name":value to an object that began with {"v":1 */
@@ -266,7 +277,14 @@ struct cli_column {
 };
 
 struct cli_cell {
-	enum { CLI_CELL_NULL, CLI_CELL_STR, CLI_CELL_U64, CLI_CELL_SIZE, CLI_CELL_BOOL } type;
+	enum {
+		CLI_CELL_NULL,
+		CLI_CELL_STR,
+		CLI_CELL_JSON, /* with -j alone: str as it stands */
+		CLI_CELL_U64,
+		CLI_CELL_SIZE,
+		CLI_CELL_BOOL,
+	} type;
 	uint64_t num;
 	char *str;
 };
@@ -287,6 +305,8 @@ void cli_cell_str(struct cli_table *t, unsigned col, const char *val);
 void cli_cell_u64(struct cli_table *t, unsigned col, uint64_t val);
 void cli_cell_size(struct cli_table *t, unsigned col, uint64_t val);
 void cli_cell_bool(struct cli_table *t, unsigned col, bool val);
+void cli_cell_value(struct cli_table *t, unsigned col, const struct ipk_type *type,
+		    const void *data, size_t len);
 void cli_table_end(struct cli_table *t); /* prints and frees */
 void cli_table_free(struct cli_table *t);
 
@@ -338,7 +358,7 @@ int cli_fields(struct cli_object *ob, struct ipk_visitor *v);
 struct cli_field {
 	char text[256]; /* as it is printed */
 	bool number, negative;
-	uint64_t num; /* its magnitude */
+	uint64_t num; /* its magnitude; true is 1 */
 };
 
 /* One of them. -ENOENT: there is none of that name. */

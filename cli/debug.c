@@ -96,7 +96,7 @@ int cli_who(struct cli *c)
 static int stat_once(struct cli *c, struct cli_object *ob)
 {
 	struct cli_record rec;
-	struct ipk_visitor *v = &rec.render.visitor;
+	struct ipk_visitor *v = &rec.visitor;
 	uint64_t used = 0, cap = 0;
 	int r = 0;
 
@@ -115,8 +115,7 @@ static int stat_once(struct cli *c, struct cli_object *ob)
 		cli_record_drop(&rec);
 		return cli_fail_code(c, r, NULL);
 	}
-	cli_record_end(&rec);
-	return 0;
+	return cli_record_end(&rec);
 }
 
 int cli_stat(struct cli *c)

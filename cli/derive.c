@@ -130,10 +130,11 @@ static void report(struct cli *c, const struct ipk_derive *d, uint64_t emitted,
 	if (!c->opt.json && !c->opt.verbose)
 		return;
 	cli_record_begin(&rec, c);
-	rec.render.visitor.u64(&rec.render.visitor, "read", now.read - before->read);
-	rec.render.visitor.u64(&rec.render.visitor, "emitted", emitted);
-	rec.render.visitor.u64(&rec.render.visitor, "missed", now.missed - before->missed);
-	rec.render.visitor.u64(&rec.render.visitor, "failed", now.failed - before->failed);
+	rec.columns = NULL;
+	rec.visitor.u64(&rec.visitor, "read", now.read - before->read);
+	rec.visitor.u64(&rec.visitor, "emitted", emitted);
+	rec.visitor.u64(&rec.visitor, "missed", now.missed - before->missed);
+	rec.visitor.u64(&rec.visitor, "failed", now.failed - before->failed);
 	cli_record_end(&rec);
 }
 

@@ -150,9 +150,10 @@ static int typed_object(void *arg, const struct ipk_object_view *o)
 static void typed_header(struct cli *c, const struct ipk_object_view *o)
 {
 	struct cli_record rec;
-	struct ipk_visitor *v = &rec.render.visitor;
+	struct ipk_visitor *v = &rec.visitor;
 
 	cli_record_begin(&rec, c);
+	rec.columns = NULL;
 	v->str(v, "name", o->name);
 	v->u64(v, "kind", o->kind);
 	v->u64(v, "version", o->version);

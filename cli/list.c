@@ -201,28 +201,20 @@ static int item_row(void *arg, const struct ipk_item *item)
 {
 	struct items *is = arg;
 	struct cli_table *t = &is->t;
-	struct ipk_buf b = {0};
 	const void *key;
 	size_t len;
 	const struct ipk_type *type = cli_key_of(is->ob, item, &key, &len);
 
 	if (cli_table_row(t))
 		return -ENOMEM;
-	if (type) {
-		ipk_value_print(type, key, len, 0, &b);
-		ipk_buf_add(&b, "", 1);
-		cli_cell_str(t, I_KEY, b.data);
-	} else {
+	if (type)
+		cli_cell_value(t, I_KEY, type, key, len);
+	else
 		cli_cell_u64(t, I_KEY, item->pos);
-	}
 	cli_cell_size(t, I_LEN, item->len);
 	cli_cell_u64(t, I_REDELIVERED, item->redelivered);
 	cli_cell_bool(t, I_LEASED, item->leased);
-	b.len = 0;
-	ipk_value_print(is->ob->type, item->data, item->len, 0, &b);
-	ipk_buf_add(&b, "", 1);
-	cli_cell_str(t, I_VALUE, b.data);
-	ipk_buf_free(&b);
+	cli_cell_value(t, I_VALUE, is->ob->type, item->data, item->len);
 	return cli_interrupted() ? -ECANCELED : 0;
 }
 

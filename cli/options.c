@@ -18,7 +18,8 @@ const struct cli_option cli_options[] = {
 	{"frame", 0, true, "u32",
 	 "with --raw: each record after its length as 4 bytes, little-endian"},
 	{"null", '0', true, NULL, "records end in NUL, in and out"},
-	{"columns", 'o', true, "COLS", "columns by name, separated by commas"},
+	{"columns", 'o', true, "COLS",
+	 "columns, or fields of show and stat, by name, separated by commas"},
 	{"noheadings", 0, true, NULL, "no headings"},
 	{"bytes", 'b', true, NULL, "sizes in bytes"},
 	{"timeout", 't', true, "DUR", "how long each wait may last: 250us 20ms 2s 1m"},
@@ -166,6 +167,7 @@ static int unknown_option(struct cli *c, const char *name)
 	int k, r;
 
 	cli_suggest_init(&s, name);
+	s.prefix = "--";
 	for (o = cli_options; o->name; o++)
 		if (!c->cmd || o->common || cli_listed(c->cmd->options, o->name))
 			cli_suggest_try(&s, o->name);
@@ -191,6 +193,9 @@ static int add_given(struct cli *c, const char *name, const char *value)
 {
 	c->given[c->ngiven].name = name;
 	c->given[c->ngiven++].value = value;
+	/* Already for what is wrong with the words behind it. */
+	if (!strcmp(name, "json") || !strcmp(name, "pretty"))
+		c->opt.json = true;
 	return 0;
 }
 

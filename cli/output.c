@@ -286,32 +286,6 @@ void cli_json_str(struct ipk_buf *b, const char *name, const char *val)
 		ipk_buf_str(b, "null");
 }
 
-/* ---- records ---------------------------------------------------------------------------- */
-
-void cli_record_begin(struct cli_record *r, struct cli *c)
-{
-	memset(r, 0, sizeof(*r));
-	r->c = c;
-	ipk_render_begin(&r->render, &r->buf, c->opt.json ? IPK_RENDER_JSON : 0);
-}
-
-void cli_record_end(struct cli_record *r)
-{
-	ipk_render_end(&r->render);
-	if (r->c->opt.json) {
-		cli_json(r->c, r->buf.data, r->buf.len);
-	} else {
-		cli_put(r->c, r->buf.data, r->buf.len);
-		cli_end_record(r->c);
-	}
-	ipk_buf_free(&r->buf);
-}
-
-void cli_record_drop(struct cli_record *r)
-{
-	ipk_buf_free(&r->buf);
-}
-
 void cli_item(struct cli *c, const struct cli_object *ob, const struct ipk_item *item)
 {
 	bool timed = item->time && cli_given(c, "timestamps"), meta = c->opt.meta || (timed && c->opt.json);

@@ -36,6 +36,15 @@ static void kind_next(struct cli *c, struct cli_object *ob)
 		   ref + 3);
 }
 
+/* Nothing goes in any more. */
+static bool is_closed(struct cli_object *ob)
+{
+	struct cli_field field;
+
+	return cli_field(ob, "closed", &field) == 0 && strcmp(field.text, "0") &&
+	       strcmp(field.text, "false");
+}
+
 /* What a person would do next, from what there is. */
 static void next_step(struct cli *c, struct cli_object *ob)
 {
@@ -65,6 +74,8 @@ static void next_step(struct cli *c, struct cli_object *ob)
 		cli_printf(c, "next ipcctl hexdump %s\n", c->ref);
 	else if (kind->next)
 		kind_next(c, ob);
+	else if (kind->flags & IPK_KIND_PUSH && !used && is_closed(ob))
+		cli_printf(c, "next ipcctl rm %s\n", c->ref);
 	else if (kind->flags & IPK_KIND_PUSH)
 		cli_printf(c, used ? "next ipcctl %s %s\n" : "next ipcctl %s %s VALUE\n",
 			   verb_with(kind, used ? IPK_OP_BLOCK | IPK_OP_OUT : IPK_OP_IN), c->ref);
@@ -81,7 +92,7 @@ static void next_step(struct cli *c, struct cli_object *ob)
 }
 
 struct shown_item {
-	struct ipk_render *r;
+	struct cli_record *r;
 	struct cli_object *ob;
 };
 
@@ -94,13 +105,13 @@ static int show_item(void *arg, const struct ipk_item *item)
 	const struct ipk_type *type = cli_key_of(s->ob, item, &key, &len);
 
 	if (type)
-		ipk_render_value(s->r, "key", type, key, len);
+		cli_record_value(s->r, "key", type, key, len);
 	else
 		v->u64(v, "pos", item->pos);
 	v->u64(v, "bytes", item->len);
 	v->u64(v, "redelivered", item->redelivered);
 	v->boolean(v, "leased", item->leased);
-	ipk_render_value(s->r, "value", s->ob->type, item->data, item->len);
+	cli_record_value(s->r, "value", s->ob->type, item->data, item->len);
 	return 0;
 }
 
@@ -108,7 +119,7 @@ int cli_show(struct cli *c)
 {
 	struct cli_record rec;
 	struct cli_object ob;
-	struct shown_item item = {&rec.render, &ob};
+	struct shown_item item = {&rec, &ob};
 	char kind[40];
 	int r = cli_open(c, c->word[0], CLI_REF_SEGMENT | CLI_REF_OBJECT | CLI_REF_KEY, &ob);
 
@@ -121,15 +132,14 @@ int cli_show(struct cli *c)
 	if (r == 0) {
 		cli_record_begin(&rec, c);
 		r = ob.ref.key ? ob.kind->item(&ob.o, ob.ref.key, ob.ref.key_len, show_item, &item)
-			       : cli_fields(&ob, &rec.render.visitor);
+			       : cli_fields(&ob, &rec.visitor);
 		if (r < 0) {
 			cli_record_drop(&rec);
 			r = ob.ref.key ? cli_key_error(c, &ob, r) : cli_fail_code(c, r, NULL);
 		} else {
-			cli_record_end(&rec);
-			if (!c->opt.json && !ob.ref.key)
+			r = cli_record_end(&rec);
+			if (r == 0 && !c->opt.json && !c->opt.columns && !ob.ref.key)
 				next_step(c, &ob);
-			r = 0;
 		}
 	}
 	cli_close(&ob);

@@ -39,6 +39,7 @@ void cli_suggest_init(struct cli_suggest *s, const char *wanted)
 	size_t len = strlen(wanted);
 
 	s->wanted = wanted;
+	s->prefix = "";
 	s->best[0] = '\0';
 	/* One typing mistake in short words, two in longer ones. */
 	s->distance = len > LONGEST || len < 2 ? 0 : len < 5 ? 2 : 3;
@@ -64,6 +65,6 @@ const char *cli_suggest_text(const struct cli_suggest *s, char buf[96])
 {
 	buf[0] = '\0';
 	if (s->best[0])
-		snprintf(buf, 96, "; did you mean \"%s\"?", s->best);
+		snprintf(buf, 96, "; did you mean \"%s%s\"?", s->prefix, s->best);
 	return buf;
 }

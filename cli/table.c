@@ -92,6 +92,27 @@ void cli_cell_bool(struct cli_table *t, unsigned col, bool val)
 	*last(t, col) = (struct cli_cell){CLI_CELL_BOOL, val, NULL};
 }
 
+/* In text what would end the line, or the string that a cell holds, is escaped. */
+void cli_cell_value(struct cli_table *t, unsigned col, const struct ipk_type *type,
+		    const void *data, size_t len)
+{
+	bool json = t->c->opt.json;
+	struct ipk_buf b = {0}, line = {0};
+
+	if (ipk_value_print(type, data, len, json ? IPK_VALUE_JSON : 0, &b) < 0)
+		b.len = 0;
+	if (json && b.len)
+		line = b;
+	else if (b.len)
+		cli_escape(&line, b.data, b.len);
+	if (line.data != b.data)
+		ipk_buf_free(&b);
+	if (!line.len || ipk_buf_add(&line, "", 1) < 0)
+		ipk_buf_free(&line);
+	else
+		*last(t, col) = (struct cli_cell){json ? CLI_CELL_JSON : CLI_CELL_STR, 0, line.data};
+}
+
 static void text_of(struct cli_table *t, const struct cli_cell *cell, struct ipk_buf *b)
 {
 	char text[24];
@@ -101,6 +122,7 @@ static void text_of(struct cli_table *t, const struct cli_cell *cell, struct ipk
 		ipk_buf_str(b, "-");
 		break;
 	case CLI_CELL_STR:
+	case CLI_CELL_JSON:
 		if (cell->str && *cell->str)
 			cli_escape(b, cell->str, strlen(cell->str));
 		else
@@ -147,6 +169,8 @@ static void print_json(struct cli_table *t)
 				name[k] = (char)tolower((unsigned char)name[k]);
 			if (cell->type == CLI_CELL_NULL || cell->type == CLI_CELL_STR)
 				cli_json_str(&b, name, cell->str);
+			else if (cell->type == CLI_CELL_JSON)
+				ipk_buf_printf(&b, ",\"%s\":%s", name, cell->str);
 			else if (cell->type == CLI_CELL_BOOL)
 				cli_json_bool(&b, name, cell->num);
 			else

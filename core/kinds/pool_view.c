@@ -389,6 +389,11 @@ static int bench_rounds(void *handle, uint64_t n)
 }
 static const struct ipk_bench bench = {.round = "acquire + release", .rounds = bench_rounds};
 
+static const struct ipk_next next[] = {
+	{"held", "0", "acquire REF -- CMD"},
+	{NULL, NULL, "get REF"},
+};
+
 const struct ipk_kind ipk_kind_pool = {
 	.id = 13,
 	.version = 1,
@@ -407,6 +412,7 @@ const struct ipk_kind ipk_kind_pool = {
 	.params = params,
 	.ops = ipk_pool_ops,
 	.stats = stat_names,
+	.next = next,
 	.size = pool_size,
 	.create = pool_create,
 	.attach = pool_attach,

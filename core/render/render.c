@@ -51,11 +51,11 @@ static int visit_boolean(struct ipk_visitor *v, const char *name, bool val)
 }
 
 /* A line stays a line, and a terminal is not spoken to, whatever a process called itself. */
-static int add_line(struct ipk_buf *out, const char *str)
+static int add_line(struct ipk_buf *out, const char *str, size_t len)
 {
 	int err = 0;
 
-	for (; *str && err == 0; str++) {
+	for (; len > 0 && err == 0; str++, len--) {
 		unsigned char c = (unsigned char)*str;
 
 		if (c < 0x20 || c == 0x7f)
@@ -74,7 +74,7 @@ static int visit_str(struct ipk_visitor *v, const char *name, const char *val)
 	if (err == 0 && (r->flags & IPK_RENDER_JSON))
 		err = ipk_json_string(r->out, val, strlen(val));
 	else if (err == 0)
-		err = add_line(r->out, val);
+		err = add_line(r->out, val, strlen(val));
 	return err < 0 ? err : close_field(r);
 }
 
@@ -126,9 +126,15 @@ int ipk_render_value(struct ipk_render *r, const char *name, const struct ipk_ty
 		     const void *data, size_t len)
 {
 	int err = open_field(r, name);
+	struct ipk_buf text = {0};
 
+	if (err == 0 && r->flags & IPK_RENDER_JSON)
+		return worse(print(r->out, type, data, len, true), close_field(r));
 	if (err == 0)
-		err = print(r->out, type, data, len, r->flags & IPK_RENDER_JSON);
+		err = print(&text, type, data, len, false);
+	if (err == 0 || err == -EBADMSG)
+		err = worse(err, add_line(r->out, text.data, text.len));
+	ipk_buf_free(&text);
 	return worse(err, close_field(r));
 }
 

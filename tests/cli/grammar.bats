@@ -97,9 +97,9 @@ load common
 
 @test "a mistyped option gets a suggestion" {
 	fails 2 ipcctl ls --jsno
-	says 'did you mean "json"?'
+	says 'did you mean "--json"?'
 	fails 2 ipcctl new S/q queue --cpa 3
-	says 'did you mean "cap"?'
+	says 'did you mean "--cap"?'
 	fails 2 ipcctl ls -z
 }
 

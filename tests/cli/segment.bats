@@ -291,6 +291,20 @@ T' ipcctl tree
 	ipcctl new S/f future
 	ipcctl fail S/f why
 	ipcctl show S/f | tail -1 | grep -qx 'next ipcctl reset S/f'
+	ipcctl new S/p pool
+	ipcctl show S/p | tail -1 | grep -qx 'next ipcctl acquire S/p -- CMD'
+	ipcctl add S/p x
+	ipcctl show S/p | tail -1 | grep -qx 'next ipcctl get S/p'
+	local kind verb
+	for kind in queue stack ring stream channel; do
+		ipcctl new S/$kind $kind
+		verb=push
+		[ $kind != channel ] || verb=send
+		[ $kind = stream ] || ipcctl $verb S/$kind x
+		ipcctl close S/$kind
+		[ $kind = stream ] || ipcctl drain S/$kind
+		ipcctl show S/$kind | tail -1 | grep -qx "next ipcctl rm S/$kind"
+	done
 }
 
 @test "mv renames objects and segments" {
