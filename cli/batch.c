@@ -63,14 +63,19 @@ static int cut_words(char *line, char **word, const char **ret_why)
 	}
 }
 
-static int run_line(struct cli *c, char *line, const char *where)
+static int run_line(struct cli *c, char *line, size_t len, const char *where)
 {
 	static char *word[WORDS_MAX + 3];
 	char **argv;
 	const char *why = NULL;
 	int n, i, r;
 
-	n = cut_words(line, word + 1, &why);
+	if (strlen(line) < len) {
+		n = -EINVAL;
+		why = "the line has a NUL in it";
+	} else {
+		n = cut_words(line, word + 1, &why);
+	}
 	if (n < 0) {
 		c->where = where;
 		r = cli_usage(c, "%s", why);
@@ -117,7 +122,7 @@ int cli_batch(struct cli *c)
 			r = -ENOMEM;
 			break;
 		}
-		r = run_line(c, line.data, where);
+		r = run_line(c, line.data, len, where);
 		if (first == 0)
 			first = r;
 		r = cli_interrupted() ? -EINTR : 0;

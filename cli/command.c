@@ -172,7 +172,7 @@ const struct cli_command cli_commands[] = {
 	},
 	{
 		.name = "wait",
-		.args = "REF [--for 'FIELD<VALUE'] [--exists]",
+		.args = "SEG[/OBJ] [--for 'FIELD<VALUE'] [--exists]",
 		.summary = "wait until a field of show has a value, or until something exists",
 		.example = "ipcctl new -P S/q queue; ipcctl wait S/q --for 'used<10' -t 1s",
 		.options = "for exists",

@@ -19,6 +19,15 @@
 
 /* ---- words ------------------------------------------------------------------------------ */
 
+/* at: which of several it is, 0: the only one */
+static int bad_word(struct cli *c, int r, const struct ipk_error *err, int at)
+{
+	const char *text = err->text[0] ? err->text : ipk_strerror(r);
+
+	return at ? cli_fail(c, CLI_WRONG, r, "value %d: %s", at, text)
+		  : cli_fail(c, CLI_WRONG, r, "%s", text);
+}
+
 int cli_input_words(struct cli_input *in, struct cli *c, const struct ipk_type *type, char **word,
 		    int n)
 {
@@ -34,8 +43,7 @@ int cli_input_words(struct cli_input *in, struct cli *c, const struct ipk_type *
 		at = in->values.len;
 		r = ipk_value_parse(type, word[i], strlen(word[i]), in->flags, &in->values, &err);
 		if (r < 0)
-			return cli_fail(c, CLI_WRONG, r, "%s",
-					err.text[0] ? err.text : ipk_strerror(r));
+			return bad_word(c, r, &err, n > 1 ? i + 1 : 0);
 		in->items[in->nitems++].len = in->values.len - at;
 	}
 	/* The buffer stands still now. */

@@ -40,7 +40,7 @@ static int take_value(struct many *m, unsigned i, const char *text)
 	int r = ipk_value_parse(m->ob[i].type, text, strlen(text), 0, b, &err);
 
 	if (r < 0)
-		return cli_fail(m->c, CLI_WRONG, r, "%s: %s", m->choice[i].ref,
+		return cli_fail(m->c, CLI_WRONG, r, "%s",
 				err.text[0] ? err.text : ipk_strerror(r));
 	m->choice[i].given = true;
 	m->choice[i].value = (struct ipk_item){.data = b->data ? b->data : "", .len = b->len};
@@ -62,10 +62,12 @@ static int attach(struct many *m, unsigned i)
 
 static int open_one(struct many *m, unsigned i)
 {
-	const char *value = split(m->c->word[i]);
+	const char *value = split(m->c->word[i]), *first = m->c->ref;
 	const struct ipk_op *op = NULL;
-	int r = cli_open(m->c, m->c->word[i], CLI_REF_OBJECT, &m->ob[i]);
+	int r;
 
+	m->c->ref = m->c->word[i]; /* what is wrong with it is said of it */
+	r = cli_open(m->c, m->c->word[i], CLI_REF_OBJECT, &m->ob[i]);
 	if (r == 0)
 		r = cli_needs_op(m->c, &m->ob[i], m->c->verb, &op);
 	if (r == 0 && m->op && op != m->op)
@@ -76,6 +78,8 @@ static int open_one(struct many *m, unsigned i)
 		r = take_value(m, i, value);
 	if (r == 0)
 		r = attach(m, i);
+	if (r == 0)
+		m->c->ref = first;
 	m->choice[i].handle = m->ob[i].handle;
 	return r;
 }

@@ -395,7 +395,12 @@ static int catch_i64(struct ipk_visitor *v, const char *name, int64_t val)
 
 static int catch_bool(struct ipk_visitor *v, const char *name, bool val)
 {
-	return catch_str(v, name, val ? "true" : "false");
+	struct catcher *c = (struct catcher *)v;
+
+	catch_u64(v, name, val);
+	if (!strcmp(name, c->name))
+		snprintf(c->field->text, sizeof(c->field->text), "%s", val ? "true" : "false");
+	return 0;
 }
 
 int cli_field(struct cli_object *ob, const char *name, struct cli_field *ret)

@@ -220,6 +220,8 @@ int cli_call_status(struct cli_tool *t, const struct ipk_op *op, struct ipk_call
 	status = (t->in && t->in->error) || r == -EINVAL ? value_status(r) : cli_exit_of(r);
 	if (status == CLI_INTERRUPTED)
 		text = "interrupted";
+	if (r == -E2BIG && !done) /* the values are right, their number is not */
+		return cli_fail(c, CLI_USAGE, -EINVAL, "%s", text);
 	if (op->flags & IPK_OP_IN && asked > 1)
 		return cli_fail(c, status, r, "%s; %llu of %llu went in", text, done,
 				(unsigned long long)asked);

@@ -24,6 +24,12 @@ struct condition {
 	uint64_t num;
 };
 
+static int no_number(struct cli *c, const struct condition *cond)
+{
+	return cli_usage(c, "--for: %s is compared with a whole number, got \"%s\"", cond->field,
+			 cond->value);
+}
+
 static int parse_condition(struct cli *c, const char *text, struct condition *cond)
 {
 	static const struct {
@@ -32,7 +38,6 @@ static int parse_condition(struct cli *c, const char *text, struct condition *co
 	} ops[] = {{"<=", LE}, {">=", GE}, {"!=", NE}, {"==", EQ}, {"<", LT}, {">", GT}, {"=", EQ}};
 	size_t len = strcspn(text, "<>=!");
 	const char *p = text + len;
-	char *end;
 	unsigned i;
 
 	while (len > 0 && text[len - 1] == ' ')
@@ -49,13 +54,14 @@ static int parse_condition(struct cli *c, const char *text, struct condition *co
 	cond->order = ops[i].order;
 	cond->value = p;
 	cond->negative = *p == '-';
-	errno = 0;
-	cond->num = strtoull(p + cond->negative, &end, 10);
-	cond->number = p[cond->negative] >= '0' && p[cond->negative] <= '9' && !*end && !errno;
+	p += cond->negative;
+	cond->num = !strcmp(p, "true");
+	cond->number = cond->num || !strcmp(p, "false") ||
+		       ipk_parse_size(p, strlen(p), &cond->num) == 0;
 	if (!*p)
 		return cli_usage(c, "--for \"%s\": a value is missing", text);
 	if (!cond->number && cond->order < EQ)
-		return cli_usage(c, "--for \"%s\": %s is no whole number", text, p);
+		return no_number(c, cond);
 	return 0;
 }
 
@@ -149,6 +155,12 @@ static int look(struct cli *c, struct cli_object *ob, const struct condition *co
 		return -no_field(c, ob, cond->field);
 	if (r < 0)
 		return -cli_fail_code(c, r, NULL);
+	/* What can never be is no reason to wait for it. */
+	if (field.number && !cond->number)
+		return -no_number(c, cond);
+	if (!field.number && cond->order < EQ)
+		return -cli_usage(c, "--for: %s is no number: = and != alone compare it",
+				  cond->field);
 	return holds(&field, cond);
 }
 

@@ -97,7 +97,7 @@ static int wrong_number(struct intake *in, u64 got, bool more)
 {
 	u64 want = in->to - (in->at - in->call->done);
 
-	return ipk_error_set(&in->call->err, -EINVAL, "%llu element%s to set, but %s%llu value%s",
+	return ipk_error_set(&in->call->err, -E2BIG, "%llu element%s to set, but %s%llu value%s",
 			     (unsigned long long)want, want == 1 ? "" : "s", more ? "at least " : "",
 			     (unsigned long long)got, got == 1 ? "" : "s");
 }
@@ -170,14 +170,19 @@ static int one_value(struct ipk_call *call, struct ipk_buf *ret)
 	n = call->next(call, items, 2);
 	if (n < 0)
 		return n;
-	if (n != 1 || items[0].len != a->g.size)
-		return ipk_error_set(&call->err, -EINVAL, "one value is wanted");
+	if (n != 1)
+		return ipk_error_set(&call->err, -E2BIG,
+				     n ? "one value is wanted, there are more"
+				       : "one value is wanted");
+	if (items[0].len != a->g.size)
+		return ipk_error_set(&call->err, -EINVAL, "an element has %u bytes, not %llu",
+				     a->g.size, (unsigned long long)items[0].len);
 	r = ipk_buf_add(ret, items[0].data, items[0].len);
 	if (r < 0)
 		return r;
 	n = call->next(call, items, 1);
 	if (n > 0)
-		return ipk_error_set(&call->err, -EINVAL, "one value is wanted, there are more");
+		return ipk_error_set(&call->err, -E2BIG, "one value is wanted, there are more");
 	return n;
 }
 

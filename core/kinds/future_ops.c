@@ -39,7 +39,7 @@ static int run_set(struct ipk_call *call)
 	if (!r)
 		r = call->next(call, items, 1);
 	if (r > 0)
-		r = ipk_error_set(&call->err, -EINVAL, "one value is wanted, there are more");
+		r = ipk_error_set(&call->err, -E2BIG, "one value is wanted, there are more");
 	if (!r)
 		r = explain(call,
 			    ipk_future_complete(f, IPK_FUT_SET, value.data, value.len, &call->err));

@@ -91,14 +91,14 @@ static int one_value(struct ipk_call *call, struct ipk_buf *ret)
 	if (n < 0)
 		return n;
 	if (n != 1)
-		return ipk_error_set(&call->err, -EINVAL,
+		return ipk_error_set(&call->err, -E2BIG,
 				     n ? "one value is wanted, there are more"
 				       : "one value is wanted");
 	r = ipk_buf_add(ret, items[0].data, items[0].len);
 	if (r < 0)
 		return r;
 	n = call->next(call, items, 1);
-	return n > 0 ? ipk_error_set(&call->err, -EINVAL, "one value is wanted, there are more")
+	return n > 0 ? ipk_error_set(&call->err, -E2BIG, "one value is wanted, there are more")
 		     : n;
 }
 

@@ -38,3 +38,72 @@ load common
 	says 'no field "usde"'
 	fails 2 ipcctl stat S/q -o ''
 }
+
+@test "how many values there are is usage; what they are is not" {
+	ipcctl new -P S/m map
+	ipcctl new S/a array --cap 4
+	ipcctl new S/f future
+	ipcctl new S/l lazy
+	local ref
+	for ref in S/m/k S/a/0 S/f S/l; do
+		fails 2 ipcctl set $ref 1 2
+		fails 2 ipcctl set $ref - <<<$'1\n2'
+	done
+	fails 2 ipcctl set S/a/0..3 1 2
+	fails 2 ipcctl set S/a/0 1 2 --if-eq 0
+	fails 2 ipcctl fill S/a 1 2
+	fails 6 ipcctl set S/a/0 x
+	prints 0 ipcctl get S/a/0
+	fails 3 ipcctl get S/m/k
+}
+
+@test "of several values the one that is wrong is named by its number" {
+	ipcctl new -P S/q queue --type str:4
+	fails 6 ipcctl push S/q ab abcde c
+	says 'value 2: 5 bytes do not fit str:4'
+	fails 6 ipcctl push S/q abcde
+	says 'S/q: 5 bytes do not fit str:4'
+	prints 0 ipcctl show S/q -o used --noheadings
+}
+
+@test "wait does not wait for what can never be" {
+	ipcctl new -P S/q queue
+	ipcctl new S/s stream
+	fails 2 ipcctl wait S/q --for used=abc -t 1s
+	fails 2 ipcctl wait S/q --for 'health<5' -t 1s
+	fails 2 ipcctl wait S/s --for closed=no -t 1s
+	ipcctl wait S/q --for 'used<1K'
+	local ref
+	for ref in S/q S/s; do
+		ipcctl wait $ref --for closed=false
+		ipcctl wait $ref --for closed=0
+		ipcctl close $ref
+		ipcctl wait $ref --for closed=true -t 60s
+		ipcctl wait $ref --for closed=1 -t 60s
+	done
+}
+
+@test "a line of batch with a NUL in it is refused" {
+	ipcctl new -P S/l latch
+	printf 'countdown S/l\0ess\n' >file
+	fails 2 ipcctl batch file
+	says 'NUL'
+	prints 1 ipcctl get S/l
+}
+
+@test "what is wrong with one of several channels is said of that one" {
+	ipcctl new -P S/a channel
+	ipcctl new S/q queue
+	ipcctl new S/b channel --type u8
+	fails 6 ipcctl select S/a S/q
+	says 'select S/q: '
+	fails 3 ipcctl select S/a S/none
+	says 'select S/none: '
+	fails 6 ipcctl select S/a S/b=x
+	says 'select S/b: '
+}
+
+@test "errors are JSON also where -j is joined with another option" {
+	fails 2 ipcctl -qj ls --frobnicate
+	[ "$(jq -r .error.exit <<<"$line")" = 2 ]
+}

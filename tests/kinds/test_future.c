@@ -157,7 +157,7 @@ static void the_verbs_set_fail_and_wait(void **state)
 	ipk_future_close(make("i16"));
 	assert_int_equal(run("get", NULL, NULL, ""), -EAGAIN);
 	assert_int_equal(run("await", NULL, NULL, ""), -EAGAIN);
-	assert_int_equal(run("set", NULL, two, NULL), -EINVAL);
+	assert_int_equal(run("set", NULL, two, NULL), -E2BIG);
 	assert_int_equal(run("set", NULL, one, NULL), 0);
 	assert_int_equal(run("set", NULL, one, NULL), -EEXIST);
 	assert_int_equal(run("get", NULL, NULL, "7\n"), 0);
