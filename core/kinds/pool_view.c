@@ -390,8 +390,8 @@ static int bench_rounds(void *handle, uint64_t n)
 static const struct ipk_bench bench = {.round = "acquire + release", .rounds = bench_rounds};
 
 static const struct ipk_next next[] = {
-	{"held", "0", "acquire REF -- CMD"},
-	{NULL, NULL, "get REF"},
+	{"free", "0", "who REF"},
+	{NULL, NULL, "acquire REF -- CMD"},
 };
 
 const struct ipk_kind ipk_kind_pool = {

@@ -291,10 +291,10 @@ T' ipcctl tree
 	ipcctl new S/f future
 	ipcctl fail S/f why
 	ipcctl show S/f | tail -1 | grep -qx 'next ipcctl reset S/f'
-	ipcctl new S/p pool
+	ipcctl new S/p pool --cap 1
 	ipcctl show S/p | tail -1 | grep -qx 'next ipcctl acquire S/p -- CMD'
 	ipcctl add S/p x
-	ipcctl show S/p | tail -1 | grep -qx 'next ipcctl get S/p'
+	ipcctl show S/p | tail -1 | grep -qx 'next ipcctl who S/p'
 	local kind verb
 	for kind in queue stack ring stream channel; do
 		ipcctl new S/$kind $kind
