@@ -5,6 +5,8 @@
 struct permits {
 	u64 owner[8];
 	u64 recoveries;
+	u32 event;
+	u32 in_vain; /* 1: what is to be mended cannot be now */
 };
 
 static void (*while_mending)(struct ipk_segment *seg); /* called once */
@@ -18,6 +20,8 @@ static int recover(struct ipk_obj *obj)
 	if (fn)
 		fn(obj->seg);
 	ipk_add(&p->recoveries, 1, relaxed);
+	if (ipk_ld(&p->in_vain, relaxed))
+		return -ETIMEDOUT;
 	for (u32 i = 0; i < IPK_ARRAY_LEN(p->owner); i++) {
 		u64 owner = ipk_ld(&p->owner[i], acquire);
 
@@ -479,6 +483,76 @@ static void who_has_no_robust_word_is_known_to_live_and_to_be_dead(void **state)
 
 #define T(name) cmocka_unit_test_setup_teardown(name, dir_setup, dir_teardown)
 
+/* ---- sweeps in vain ------------------------------------------------------------------------- */
+
+static void count_wakes(void *arg)
+{
+	struct ipk_segment *seg = open_segment("s");
+	struct ipk_obj *obj = open_object(seg, "o");
+	struct permits *p = body_of(obj);
+	u32 *wakes = arg;
+
+	ipk_wait_announce(self_of(seg), ipk_off(seg, &p->event));
+	for (;;) {
+		int r = ipk_futex_wait(&p->event, 0, IPK_FOREVER);
+
+		must_be(r, r == 0 || r == -EINTR);
+		ipk_add(wakes, r == 0, seq_cst);
+	}
+}
+
+static bool sleeps(pid_t pid)
+{
+	char path[32], text[256] = "";
+	char *state;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	f = fopen(path, "re");
+	if (!f || !fgets(text, sizeof(text), f))
+		fail_msg("%s cannot be read", path);
+	fclose(f);
+	state = strrchr(text, ')');
+	return state && state[2] == 'S';
+}
+
+/* Sleepers who swept would wake each other for ever. */
+static void sweeps_in_vain_wake_the_sleepers_once(void **state)
+{
+	struct victim *v = shared(sizeof(*v));
+	u32 *wakes = shared(sizeof(*wakes));
+	struct ipk_segment *seg;
+	struct permits *p;
+	pid_t dead, sleeper;
+
+	(void)state;
+	create_segment("s");
+	seg = open_segment("s");
+	create_object(seg, "o", sizeof(*p));
+	p = body_of(open_object(seg, "o"));
+	ipk_st(&p->in_vain, 1u, relaxed);
+	dead = spawn_ready(take_two_permits, v, &v->ready);
+	sleeper = spawn(count_wakes, wakes);
+	await(info_of("s").attached == 3);
+	await(sleeps(sleeper) && ipk_futex_wake(&p->event, 1) == 1);
+	await(ipk_ld(wakes, seq_cst) == 1 && sleeps(sleeper));
+	kill_child(dead);
+	assert_int_equal(ipk_segment_sweep(seg), 0);
+	await(ipk_ld(wakes, seq_cst) == 2 && sleeps(sleeper));
+	for (int i = 0; i < 10; i++) {
+		assert_int_equal(ipk_segment_sweep(seg), 0);
+		await(sleeps(sleeper));
+	}
+	assert_int_equal(ipk_ld(wakes, seq_cst), 2);
+	assert_int_equal(info_of("s").dead, 1);
+	ipk_st(&p->in_vain, 0u, relaxed);
+	assert_int_equal(ipk_segment_sweep(seg), 1);
+	await(ipk_ld(wakes, seq_cst) == 3);
+	assert_int_equal(p->owner[2], 0);
+	kill_child(sleeper);
+	ipk_segment_close(seg);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -487,6 +561,7 @@ int main(void)
 		T(closing_gives_back_what_is_still_held),
 		T(an_object_of_the_dead_is_freed_after_its_removal),
 		T(an_object_of_the_dead_is_freed_by_the_slower_of_two_sweepers),
+		T(sweeps_in_vain_wake_the_sleepers_once),
 		T(a_holder_lives_as_long_as_an_inheritor),
 		T(nobody_lives_in_a_copy),
 		TRACE(S10, who_has_no_robust_word_is_known_to_live_and_to_be_dead),
