@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* mount and umount: the work is that of ipcfs(1) and fusermount3(1). */
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <mntent.h>
 #include <stdio.h>
@@ -96,14 +97,39 @@ static int absolute(const char *dir, char buf[PATH_MAX])
 	return 0;
 }
 
-static bool is_ours(const char *dir)
+/* What dir is in the end, through links, also where what is mounted there is dead. */
+static int behind_links(const char *dir, char buf[PATH_MAX])
+{
+	char link[40];
+	int fd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	ssize_t n = -1;
+
+	if (fd >= 0) {
+		snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+		n = readlink(link, buf, PATH_MAX - 1);
+		close(fd);
+	}
+	if (n < 0)
+		return -errno;
+	buf[n] = '\0';
+	return 0;
+}
+
+/* Is ipcfs mounted at dir, and who did that? */
+static bool is_ours(const char *dir, uid_t *ret_user)
 {
 	struct mntent *m;
 	bool found = false;
 	FILE *f = setmntent("/proc/self/mounts", "re");
 
-	while (f && !found && (m = getmntent(f)))
-		found = !strcmp(m->mnt_dir, dir) && !strcmp(m->mnt_type, "fuse.ipcfs");
+	while (f && (m = getmntent(f))) {
+		const char *user = hasmntopt(m, "user_id");
+
+		if (strcmp(m->mnt_dir, dir) || strcmp(m->mnt_type, "fuse.ipcfs"))
+			continue;
+		found = true;
+		*ret_user = user ? (uid_t)strtoul(user + strlen("user_id="), NULL, 10) : 0;
+	}
 	if (f)
 		endmntent(f);
 	return found;
@@ -112,21 +138,28 @@ static bool is_ours(const char *dir)
 int cli_umount(struct cli *c)
 {
 	char dir[PATH_MAX];
-	char *fuse[] = {(char *)"fusermount3", (char *)"-u", (char *)"--", dir, NULL};
+	char *fuse[] = {(char *)"fusermount3", (char *)"-uq", (char *)"--", dir, NULL};
+	uid_t user;
 	int r;
 
 	r = absolute(c->word[0], dir);
 	if (r < 0)
 		return cli_fail(c, cli_exit_of(r), r, "%s", strerror(-r));
-	if (!is_ours(dir))
+	if (!is_ours(dir, &user) && (behind_links(c->word[0], dir) || !is_ours(dir, &user)))
 		return cli_fail(c, CLI_ABSENT, -EINVAL, "ipcfs is not mounted there");
 	if (geteuid() == 0 || !in_path("fusermount3")) {
 		if (umount2(dir, UMOUNT_NOFOLLOW) == 0)
 			return 0;
-		return cli_fail(c, cli_exit_of(-errno), -errno, "%s%s", strerror(errno),
-				errno == EBUSY ? ": somebody has a file or directory of it open"
-					       : "");
+		r = -errno;
+	} else if (user != getuid()) {
+		return cli_fail(c, CLI_PERMISSION, -EPERM, "it was mounted by user %u",
+				(unsigned)user);
+	} else {
+		r = cli_run_command(c, fuse, NULL, 0);
+		if (r == 0 || r > 125)
+			return r;
+		r = -EBUSY; /* nothing else is left */
 	}
-	r = cli_run_command(c, fuse, NULL, 0);
-	return r == 0 || r > 125 ? r : CLI_NO; /* it has said why */
+	return cli_fail(c, cli_exit_of(r), r, "%s%s", strerror(-r),
+			r == -EBUSY ? ": somebody has a file or directory of it open" : "");
 }

@@ -181,7 +181,7 @@ int bypid_list(struct job *j, const struct place *p, struct listing *l)
 	struct walk w = {.j = j, .l = l, .pid = p->pid, .ns = own_namespace()};
 	int r = ipk_segment_list(each_segment, &w, NULL);
 
-	return r < 0 ? r : 0;
+	return r < 0 && r != -ENOENT ? r : 0;
 }
 
 int bypid_check(const struct place *p)

@@ -249,6 +249,8 @@ static int collect(struct job *j, struct listing *l)
 		l->fixed = l->n;
 		if (r == 0)
 			r = ipk_segment_list(add_segment, &c, NULL);
+		if (r == -ENOENT) /* the segments' directory: it may be there some day */
+			r = 0;
 	} else if (p.file == F_BYPID || p.file == F_PID) {
 		r = bypid_list(j, &p, l);
 	} else {

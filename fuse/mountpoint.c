@@ -65,6 +65,13 @@ static bool mounted_type(const char *path, char *type, size_t size)
 	return found;
 }
 
+static bool is_ipcfs(const char *path)
+{
+	char type[64];
+
+	return mounted_type(path, type, sizeof(type)) && strcmp(type, "fuse.ipcfs") == 0;
+}
+
 void mountpoint_detach(const char *path)
 {
 	char *argv[] = {"fusermount3", "-u", "-z", "-q", "--", (char *)path, NULL};
@@ -112,24 +119,23 @@ static int refuse_errno(int e, char *why, size_t size)
 /* A killed ipcfs leaves a mount at which every access fails. */
 static int replace_dead(const char *path, char *why, size_t size)
 {
-	char type[64];
 	DIR *d;
+	int e;
 
 	/* Its attributes the kernel may still know, what it lists it has to ask for. */
-	for (int i = 0; i < 16 && !(d = opendir(path)); i++) {
-		if (errno != ENOTCONN)
-			return refuse_errno(errno, why, size);
-		if (!mounted_type(path, type, sizeof(type)) || strcmp(type, "fuse.ipcfs") != 0)
+	for (int i = 0; i < 16 && !(d = opendir(path)) && errno == ENOTCONN; i++) {
+		if (!is_ipcfs(path))
 			return refuse(
 				NO, why, size,
 				"something else that has died is mounted there; unmount it first");
 		mountpoint_detach(path);
 	}
+	e = errno;
 	if (d)
 		closedir(d);
-	if (mounted_type(path, type, sizeof(type)) && strcmp(type, "fuse.ipcfs") == 0)
+	if (is_ipcfs(path))
 		return refuse(EXISTS, why, size, "ipcfs is mounted there already");
-	return 0;
+	return d ? 0 : refuse_errno(e, why, size);
 }
 
 static int check_empty(const char *path, char *why, size_t size)

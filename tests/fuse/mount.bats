@@ -176,9 +176,54 @@ server_of_mount() {
 	pids+=($!)
 	until_true test "/proc/$!/cwd" -ef "$M"
 	run --separate-stderr ipcctl umount "$M"
-	[ "$status" -eq 5 ] || [ "$(id -u)" -ne 0 ]
-	[ "$status" -ne 0 ]
+	[ "$status" -eq 5 ]
 	[ "${#stderr_lines[@]}" -eq 1 ]
 	kill -9 "${pids[-1]}"
 	until_true ipcctl umount "$M"
+}
+
+@test "a user who may not umount is told so, and one who may that somebody is in it" {
+	local nobody
+	[ "$(id -u)" -eq 0 ] || skip "needs root to be another user"
+	cp "$(command -v ipcctl)" "$(command -v ipcfs)" "$IPK_DIR"
+	chmod 755 "$IPK_DIR"
+	nobody=(setpriv --reuid 65534 --regid 65534 --clear-groups)
+	M=$IPK_DIR/m
+	mkdir "$M"
+	chown 65534 "$M"
+	ipcctl mount "$M"
+	one_line 8 'mounted by user 0' "${nobody[@]}" "$IPK_DIR/ipcctl" umount "$M"
+	umount "$M"
+	"${nobody[@]}" "$IPK_DIR/ipcctl" mount "$M" || skip "users cannot mount here"
+	"${nobody[@]}" env -C "$M" sleep 60 3>&- &
+	pids+=($!)
+	until_true bash -c '[ "$(readlink "/proc/$0/cwd")" = "$1" ]' "$!" "$M"
+	one_line 5 busy "${nobody[@]}" "$IPK_DIR/ipcctl" umount "$M"
+	kill -9 "${pids[-1]}"
+	until_true "${nobody[@]}" "$IPK_DIR/ipcctl" umount "$M"
+}
+
+@test "a mount through a link is ended through it, also when ipcfs was killed" {
+	ln -s m link
+	ipcctl mount link
+	ipcctl umount link
+	run ! mountpoint -q "$M"
+	ipcctl mount link
+	server=$(server_of_mount)
+	kill -9 "$server"
+	until_true ended "$server"
+	ipcctl umount link
+	run ! mountpoint -q "$M"
+	one_line 3 'not mounted there' ipcctl umount link
+}
+
+@test "where the segments' directory is not there yet there are no segments" {
+	local dir=$IPK_DIR
+	IPK_DIR=$dir/later serve
+	is $'README\nby-pid\nversion' ls "$M"
+	is '' ls "$M/by-pid"
+	one_line 4 'mounted there already' ipcctl mount "$M"
+	mkdir "$dir/later"
+	IPK_DIR=$dir/later ipcctl new S
+	is $'README\nS\nby-pid\nversion' ls "$M"
 }
