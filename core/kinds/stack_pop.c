@@ -131,7 +131,9 @@ static inline __attribute__((always_inline)) int pop_turn(struct take *t)
 	if (r < 0)
 		return r;
 	for (i = 0; i < n; i++) {
-		struct ipk_stack_item unseen, *item = t->items ? &t->items[i] : &unseen;
+		struct ipk_stack_item unseen;
+		/* cppcheck-suppress uninitvar ; pop_one() fills it */
+		struct ipk_stack_item *item = t->items ? &t->items[i] : &unseen;
 		u64 step;
 
 		r = pop_one(t, item);
