@@ -4,6 +4,7 @@
 
 #include "ipk/kind.h"
 #include "segment/segment.h"
+#include "segment/view.h"
 
 #define IPK_KIND(name, id) extern const struct ipk_kind ipk_kind_##name;
 #include "kinds.def"
@@ -48,6 +49,33 @@ int ipk_op_run(const struct ipk_op *op, struct ipk_call *call)
 	return ipk_unless_lost(call->seg, op->run(call), &call->err);
 }
 
+static int is_slot(void *arg, u32 slot, const char *role, u64 count)
+{
+	(void)role;
+	(void)count;
+	return slot == *(u32 *)arg;
+}
+
+/* Rarely asked, so it is answered by what tools look with. What cannot be read counts. */
+static bool holds(struct ipk_obj *obj, u32 slot)
+{
+	struct ipk_object_view o;
+	struct ipk_view *view;
+	int r = ipk_view_open_fd(obj->seg->fd, &view, NULL);
+
+	if (r < 0)
+		return true;
+	r = ipk_view_object_at(view, obj->off, &o);
+	if (r == 0) {
+		const struct ipk_kind *kind = ipk_kind_by_id(o.kind);
+
+		r = kind && kind->holders ? kind->holders(&o, is_slot, &slot) : 0;
+		ipk_object_view_free(&o);
+	}
+	ipk_view_close(view);
+	return r != 0;
+}
+
 static struct ipk_obj_hooks hooks[IPK_ARRAY_LEN(ipk_kinds)];
 static pthread_once_t hooks_once = PTHREAD_ONCE_INIT;
 
@@ -59,6 +87,7 @@ static void fill_hooks(void)
 			.recover = ipk_kinds[i]->recover,
 			.wake = ipk_kinds[i]->wake,
 			.attachable = ipk_kinds[i]->attachable,
+			.holds = ipk_kinds[i]->holders ? holds : NULL,
 		};
 	}
 }

@@ -257,6 +257,22 @@ static bool end_overflow(struct ipk_self *me)
 	return true;
 }
 
+/*
+ * Does self hold anything of the object, a lease for instance, that outlives the handle? Then it
+ * goes on listing it, so that its death is seen there and the memory stays. Each handle is a hold
+ * of its opener's; who has no other has nothing. seg->mutex held.
+ */
+static bool holds_of(struct ipk_obj *obj, struct ipk_self *self)
+{
+	const struct ipk_obj_hooks *hooks = ipk_obj_hooks(ipk_ld(&obj->o->kind, relaxed));
+	u64 handles = obj->opener == self;
+	struct ipk_obj *other;
+
+	for (other = obj->seg->objects; other; other = other->next)
+		handles += other->opener == self;
+	return ipk_holds(self) > handles && hooks && hooks->holds && hooks->holds(obj, self->slot);
+}
+
 void ipk_obj_close(struct ipk_obj *obj)
 {
 	struct ipk_segment *seg = obj->seg;
@@ -276,7 +292,7 @@ void ipk_obj_close(struct ipk_obj *obj)
 		bool listed = self == obj->opener || self->tix >= 64 ||
 			      (ipk_ld(&obj->listed, relaxed) >> self->tix & 1);
 
-		if (listed && !used_elsewhere(obj, self))
+		if (listed && !used_elsewhere(obj, self) && !holds_of(obj, self))
 			ipk_uses_drop(self, obj->off);
 	}
 	if (ipk_self_cache && ipk_self_cache->seg == seg)

@@ -253,6 +253,8 @@ struct ipk_obj_hooks {
 	int (*recover)(struct ipk_obj *obj);
 	void (*wake)(struct ipk_obj *obj);
 	bool (*attachable)(struct ipk_obj *obj); /* is the body what the kind expects? */
+	/* Does that participant hold anything of it? Made of kind->holders; NULL: nobody ever does. */
+	bool (*holds)(struct ipk_obj *obj, u32 slot);
 };
 /* Defined above us, in core/kind.c: the one call upward. NULL for a kind that we do not know. */
 const struct ipk_obj_hooks *ipk_obj_hooks(u16 kind);
