@@ -17,6 +17,8 @@
 #ifndef IPK_ERROR_H
 #define IPK_ERROR_H
 
+#include <errno.h>
+
 #ifdef __cplusplus
 extern "C" {
 #endif

@@ -22,6 +22,7 @@
 #define IPK_SEGMENT_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -52,7 +53,7 @@ struct ipk_segment_options {
 	bool prefault; /* touch all pages now */
 	bool lock; /* mlock what is mapped and will be */
 };
-#define IPK_SEGMENT_OPTIONS_INIT { .group = -1 }
+#define IPK_SEGMENT_OPTIONS_INIT { 0, 0, 0, -1, 0, NULL, false, false, false } /* C++ as well */
 
 /* Attach modes. */
 #define IPK_READ 1u /* with read permission alone; the segment is never written */
