@@ -176,6 +176,10 @@ int cli_parse(struct cli *c, int argc, char **argv);
 /* An option's value; "" for a flag; NULL when it was not given. */
 const char *cli_given(const struct cli *c, const char *name);
 bool cli_is_common(const char *name);
+/* An option that kinds alone know, of any verb and of creation, or NULL. */
+const struct ipk_arg *cli_kind_option(const char *name);
+/* The name of the option whose value is the word that follows this one, or NULL. */
+const char *cli_takes_value(const char *word);
 /* True when list, names separated by blanks, holds name. */
 bool cli_listed(const char *list, const char *name);
 int cli_usage(struct cli *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

@@ -9,35 +9,50 @@
 
 #include "cli.h"
 
+/* Words as they are meant, without backslashes; a reply is what stands behind the last : or =. */
 static const char bash[] =
 	"_ipcctl() {\n"
-	"	local cur=${COMP_WORDS[COMP_CWORD]} IFS=$'\\n'\n"
-	"	COMPREPLY=($(\"${COMP_WORDS[0]}\" complete -- \"${COMP_WORDS[@]:1:COMP_CWORD}\" "
-	"2>/dev/null))\n"
+	"	local line=${COMP_LINE:0:COMP_POINT} cur cut= reply words\n"
+	"	IFS=$' \\t\\n' read -a words <<<\"$line\"\n"
+	"	[[ $line != *[!\\\\][[:blank:]] ]] || words+=('')\n"
+	"	cur=${words[-1]}\n"
+	"	[[ $cur != *[:=]* || $COMP_WORDBREAKS != *:* ]] || cut=${cur%\"${cur##*[:=]}\"}\n"
+	"	COMPREPLY=()\n"
+	"	while IFS= read -r reply; do\n"
+	"		printf -v reply %q \"${reply#\"$cut\"}\"\n"
+	"		COMPREPLY+=(\"$reply\")\n"
+	"	done < <(\"${COMP_WORDS[0]}\" complete -- \"${words[@]:1}\" 2>/dev/null)\n"
 	"	[[ ${#COMPREPLY[@]} -eq 1 && ${COMPREPLY[0]} == */ ]] && compopt -o nospace\n"
-	"	[[ ${#COMPREPLY[@]} -gt 0 || $cur != [./]* ]] || compopt -o default\n"
+	"	[[ ${#COMPREPLY[@]} -gt 0 ]] || compopt -o default\n"
 	"}\n"
 	"complete -F _ipcctl ipcctl\n";
 
 static const char zsh[] = "#compdef ipcctl\n"
 			  "_ipcctl() {\n"
 			  "	local -a all dirs rest\n"
-			  "	all=(\"${(@f)$(${words[1]} complete -- \"${(@)words[2,CURRENT]}\" "
+			  "	all=(\"${(@f)$(${words[1]} complete -- \"${(@Q)words[2,CURRENT]}\" "
 			  "2>/dev/null)}\")\n"
 			  "	dirs=(${(M)all:#*/})\n"
 			  "	rest=(${all:#*/})\n"
-			  "	(( $#dirs )) && compadd -Q -S '' -a dirs\n"
-			  "	(( $#rest )) && compadd -Q -a rest\n"
+			  "	(( $#dirs )) && compadd -S '' -a dirs\n"
+			  "	(( $#rest )) && compadd -a rest\n"
 			  "	(( $#dirs + $#rest )) || _files\n"
 			  "}\n"
 			  "if [ \"$funcstack[1]\" = _ipcctl ]; then _ipcctl \"$@\"; else compdef "
 			  "_ipcctl ipcctl; fi\n";
 
-static const char fish[] = "function __ipcctl_complete\n"
-			   "	set -l words (commandline -opc) (commandline -ct)\n"
-			   "	$words[1] complete -- $words[2..-1] 2>/dev/null\n"
-			   "end\n"
-			   "complete -c ipcctl -f -a '(__ipcctl_complete)'\n";
+static const char fish[] =
+	"function __ipcctl_complete\n"
+	"	set -l words (commandline -opc)\n"
+	"	set -l word (commandline -ct | string unescape)\n"
+	"	set -l all ($words[1] complete -- $words[2..-1] \"$word\" 2>/dev/null)\n"
+	"	if set -q all[1]\n"
+	"		printf '%s\\n' $all\n"
+	"	else\n"
+	"		__fish_complete_path (commandline -ct)\n"
+	"	end\n"
+	"end\n"
+	"complete -c ipcctl -f -a '(__ipcctl_complete)'\n";
 
 int cli_completion(struct cli *c)
 {
@@ -62,6 +77,7 @@ struct offer {
 	const char *word;   /* what was typed so far */
 	const char *prefix; /* of every offer, "SEG/" */
 	const char *end;
+	const char *verb; /* NULL: objects of all kinds are meant, else of those that have it */
 };
 
 static void offer(const struct offer *o, const char *name)
@@ -81,7 +97,10 @@ static void offer_verb(void *arg, const char *verb)
 static int offer_object(void *arg, const struct ipk_object_view *ov)
 {
 	struct offer *o = arg;
+	const struct ipk_kind *kind = ipk_kind_by_id(ov->kind);
 
+	if (o->verb && kind && !ipk_kind_op(kind, o->verb))
+		return 0;
 	/* Every object has a slash behind it where its kind has keys: KEY may follow. */
 	offer(o, ov->name);
 	return 0;
@@ -122,9 +141,10 @@ static void complete_keys(struct cli *c, const char *word, struct cli_object *ob
 	ob->kind->items(&ob->o, 0, UINT64_MAX, offer_key, &k);
 }
 
-static void complete_ref(struct cli *c, const char *word)
+/* verb: of kinds alone, or NULL */
+static void complete_ref(struct cli *c, const char *word, const char *verb)
 {
-	struct offer o = {.c = c, .word = word, .prefix = "", .end = ""};
+	struct offer o = {.c = c, .word = word, .prefix = "", .end = "", .verb = verb};
 	const char *slash = strchr(word, '/');
 	struct cli_object ob = {0};
 	char segment[80], **names;
@@ -186,6 +206,41 @@ static void complete_option(struct cli *c, const char *word, const struct cli_co
 	}
 }
 
+/* Each of list, which are separated by blanks or '|'. */
+static void offer_list(const struct offer *o, const char *list)
+{
+	char name[64];
+
+	while (list && *list) {
+		size_t len = strcspn(list, " |");
+
+		snprintf(name, sizeof(name), "%.*s", (int)len, list);
+		offer(o, name);
+		list += len + (list[len] != '\0');
+	}
+}
+
+/* The value of an option, from which "--NAME=" may be in front. */
+static void complete_value(struct cli *c, const char *word, const char *name, const char *prefix)
+{
+	static const char types[] = "bool i8 i16 i32 i64 u8 u16 u32 u64 f32 f64 str bytes json";
+	static const struct {
+		const char *name, *list;
+	} known[] = {
+		{"color", "auto always never"}, {"frame", "u32"}, {"huge", "2M 1G"},
+		{"type", types},                {"key", types},
+	};
+	struct offer o = {.c = c, .word = word, .prefix = prefix, .end = ""};
+	const struct ipk_arg *arg = cli_kind_option(name);
+	unsigned i;
+
+	for (i = 0; i < CLI_ARRAY_LEN(known); i++)
+		if (!strcmp(known[i].name, name))
+			offer_list(&o, known[i].list);
+	if (arg && arg->type == IPK_ARG_WORD)
+		offer_list(&o, arg->words);
+}
+
 static void complete_verb(struct cli *c, const char *word)
 {
 	struct offer o = {.c = c, .word = word, .prefix = "", .end = ""};
@@ -200,6 +255,7 @@ static void complete_verb(struct cli *c, const char *word)
 static void complete_word(struct cli *c, const char *verb, int at, const char *word)
 {
 	struct offer o = {.c = c, .word = word, .prefix = "", .end = ""};
+	const struct cli_command *cmd = cli_command(verb);
 	bool help = !strcmp(verb, "help");
 	int k;
 
@@ -212,9 +268,12 @@ static void complete_word(struct cli *c, const char *verb, int at, const char *w
 		offer(&o, "bash");
 		offer(&o, "zsh");
 		offer(&o, "fish");
-	} else if (at == 1 || !strcmp(verb, "rm") ||
+	} else if (cmd && (!cmd->max || !strncmp(cmd->args, "DIR", 3) ||
+			   !strncmp(cmd->args, "FILE", 4) || !strcmp(verb, "bench"))) {
+		return; /* the shell completes files */
+	} else if (at == 1 || !strcmp(verb, "rm") || !strcmp(verb, "select") ||
 		   (at == 2 && (!strcmp(verb, "cp") || !strcmp(verb, "derive")))) {
-		complete_ref(c, word);
+		complete_ref(c, word, cmd ? NULL : verb);
 	}
 }
 
@@ -222,7 +281,8 @@ int cli_complete(struct cli *c)
 {
 	const struct cli_command *cmd = NULL;
 	struct offer o = {.c = c, .prefix = "", .end = ""};
-	const char *verb = NULL, *word;
+	const char *verb = NULL, *word, *option = NULL, *equals;
+	char name[64];
 	int i, at = 0;
 
 	c->opt.quiet = true;
@@ -234,13 +294,32 @@ int cli_complete(struct cli *c)
 		/* A command's words are the shell's to complete. */
 		if (!strcmp(c->word[i], "--") && cmd && cmd->tail)
 			return 0;
-		if (c->word[i][0] == '-')
+		if (option) {
+			option = NULL; /* this word is its value */
 			continue;
+		}
+		if (c->word[i][0] == '-' && c->word[i][1]) {
+			option = cli_takes_value(c->word[i]);
+			continue;
+		}
 		if (!verb) {
 			verb = c->word[i];
 			cmd = cli_command(verb) ? cli_command(verb) : cli_op_command(verb);
 		}
 		at++;
+	}
+	equals = strncmp(word, "--", 2) ? NULL : strchr(word, '=');
+	if (equals && equals - word < (int)sizeof(name)) {
+		snprintf(name, sizeof(name), "%.*s", (int)(equals - word), word);
+		option = cli_takes_value(name);
+		snprintf(name, sizeof(name), "%.*s", (int)(equals - word) + 1, word);
+		if (option)
+			complete_value(c, word, option, name);
+		return 0;
+	}
+	if (option) {
+		complete_value(c, word, option, "");
+		return 0;
 	}
 	if (cmd && cmd->tail && at > 1)
 		offer(&o, "--");

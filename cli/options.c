@@ -124,6 +124,11 @@ static const struct ipk_arg *kind_option(const char *verb, const char *name)
 	return arg;
 }
 
+const struct ipk_arg *cli_kind_option(const char *name)
+{
+	return kind_option(NULL, name);
+}
+
 static const struct cli_option *by_name(const char *name)
 {
 	const struct cli_option *o;
@@ -148,6 +153,27 @@ static const struct cli_option *by_letter(char letter)
 	for (o = cli_options; o->name; o++)
 		if (o->letter == letter)
 			return o;
+	return NULL;
+}
+
+const char *cli_takes_value(const char *word)
+{
+	const struct cli_option *o;
+	const struct ipk_arg *arg;
+	const char *p;
+
+	if (word[1] == '-') {
+		o = by_name(word + 2);
+		arg = o ? NULL : kind_option(NULL, word + 2);
+		if (o)
+			return o->arg ? o->name : NULL;
+		return arg && arg->type != IPK_ARG_FLAG ? arg->name : NULL;
+	}
+	for (p = word + 1; *p; p++) {
+		o = by_letter(*p);
+		if (o && o->arg)
+			return p[1] ? NULL : o->name;
+	}
 	return NULL;
 }
 

@@ -313,11 +313,50 @@ trading/prices' bash -c 'ipcctl complete -- rm trading/ | sort'
 	prints '' ipcctl complete --
 }
 
-@test "bash completes a live name" {
+@test "completion offers what an option and a verb take" {
+	ipcctl new -P S/q queue
+	ipcctl new S/a array
+	prints $'one\nmany' ipcctl complete -- new S/r ring --producers ''
+	prints '--policy=block' ipcctl complete -- new S/s stream --policy=b
+	prints $'auto\nalways\nnever' ipcctl complete -- ls --color ''
+	ipcctl complete -- new S/x array --type f | grep -qx f32
+	prints '' ipcctl complete -- pop -t ''
+	prints S/q ipcctl complete -- pop -n 3 S/
+	prints S/a ipcctl complete -- incr S/
+	prints '' ipcctl complete -- batch ''
+	prints '' ipcctl complete -- mount ''
+}
+
+# bash_completes LINE: what the function replies, a line each
+bash_completes() {
+	bash -c '. ./c.bash; read -ra COMP_WORDS <<<"$1"; COMP_LINE=$1 COMP_POINT=${#1} COMP_WORDBREAKS=$'"' \"=:'"'
+		_ipcctl 2>/dev/null; printf "%s\n" "${COMPREPLY[@]}"' bash "$1"
+}
+
+@test "bash completes a live name, and keys that it would cut or split" {
 	ipcctl new -P trading/orders queue
+	ipcctl new trading/m map
+	ipcctl set 'trading/m/two words' 1
+	ipcctl set trading/m/user:1 1
+	ipcctl set trading/m/a=b 1
 	ipcctl completion bash >c.bash
-	prints trading/orders bash -c '. ./c.bash; COMP_WORDS=(ipcctl pop trading/o); COMP_CWORD=2; _ipcctl
-		echo "${COMPREPLY[@]}"'
+	prints trading/orders bash_completes 'ipcctl pop trading/o'
+	prints 'trading/m/two\ words' bash_completes 'ipcctl get trading/m/t'
+	prints 'trading/m/two\ words' bash_completes 'ipcctl get trading/m/two\ '
+	prints 1 bash_completes 'ipcctl get trading/m/user:'
+	prints b bash_completes 'ipcctl get trading/m/a='
+	prints trading/ bash_completes 'ipcctl ls '
+}
+
+@test "fish completes live names, keys and files" {
+	command -v fish >/dev/null || skip "no fish here"
+	ipcctl new -P S/m map
+	ipcctl set 'S/m/two words' 1
+	ipcctl completion fish >c.fish
+	touch commands
+	prints push fish --no-config -c 'source c.fish; complete -C "ipcctl pus"'
+	prints 'S/m/two words' fish --no-config -c 'source c.fish; complete -C "ipcctl get S/m/two\ "'
+	prints commands fish --no-config -c 'source c.fish; complete -C "ipcctl batch comm"'
 }
 
 @test "off a terminal there is no colour, on one there is, and NO_COLOR ends it" {
