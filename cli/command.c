@@ -202,7 +202,7 @@ const struct cli_command cli_commands[] = {
 	},
 	{
 		.name = "fsck",
-		.args = "SEG[/OBJ]",
+		.args = "SEG[/OBJ] [--repair|--undo]",
 		.summary = "check all structures; silent and exit 0 when all is well",
 		.text = "--repair makes right what can be: a line for each thing done, then one for each "
 			"finding that is left, and exit 0 when none is. It works on a private copy, "
@@ -251,6 +251,7 @@ const struct cli_command cli_commands[] = {
 		.name = "bench",
 		.args = "[NAME]",
 		.summary = "measure what this machine can do, and how close the structures come",
+		.text = "-i says how long each row takes, -n how many producers there are at most.",
 		.example = "ipcctl bench latency -i 10ms --json",
 		.options = "interval count plot",
 		.min = 0,

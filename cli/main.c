@@ -143,8 +143,9 @@ static int dispatch(struct cli *c)
 	if (c->nwords < c->cmd->min)
 		return cli_usage(c, "usage: ipcctl %s %s", c->verb, c->cmd->args);
 	if (c->cmd->max >= 0 && c->nwords > c->cmd->max)
-		return cli_usage(c, "one word too many: \"%s\"; usage: ipcctl %s %s",
-				 c->word[c->cmd->max], c->verb, c->cmd->args);
+		return cli_usage(c, "one word too many: \"%s\"; usage: ipcctl %s%s%s",
+				 c->word[c->cmd->max], c->verb, *c->cmd->args ? " " : "",
+				 c->cmd->args);
 	if (c->tail && !c->cmd->tail)
 		return cli_usage(c, "takes no command");
 	return c->cmd->exec(c);

@@ -57,7 +57,9 @@ static void next_step(struct cli *c, struct cli_object *ob)
 		struct ipk_segment_info in;
 
 		health = ipk_segment_health(ob->view, text, sizeof(text));
-		if (strcmp(health, "ok"))
+		if (!strncmp(health, "dead", 4))
+			cli_puts(c, "next ipcctl gc\n");
+		else if (strcmp(health, "ok"))
 			cli_printf(c, "next ipcctl fsck %s\n", c->ref);
 		else if (ipk_view_info(ob->view, &in) == 0 && in.objects == 0)
 			cli_printf(c, "next ipcctl new %s/jobs queue\n", c->ref);
@@ -68,10 +70,11 @@ static void next_step(struct cli *c, struct cli_object *ob)
 	health = ipk_object_health(&ob->o, text, sizeof(text));
 	if (kind && kind->inspect)
 		kind->inspect(&ob->o, &used, &cap);
-	if (strcmp(health, "ok"))
-		cli_printf(c, "next ipcctl who %s\n", c->ref);
-	else if (!kind)
+	if (!kind)
 		cli_printf(c, "next ipcctl hexdump %s\n", c->ref);
+	else if (strcmp(health, "ok"))
+		cli_printf(c, "next ipcctl %s %s\n", strcmp(health, "corrupt") ? "who" : "fsck",
+			   c->ref);
 	else if (kind->next)
 		kind_next(c, ob);
 	else if (kind->flags & IPK_KIND_PUSH && !used && is_closed(ob))

@@ -307,6 +307,21 @@ T' ipcctl tree
 	done
 }
 
+@test "what show says is next looks after what is damaged, and what the dead left" {
+	local at
+	ipcctl new -P S/q queue
+	at=$(grep -abo iobj "$IPK_DIR/S.ipk" | head -n 1)
+	head -c 64 /dev/zero | tr '\0' '\377' |
+		dd of="$IPK_DIR/S.ipk" bs=1 seek=$((${at%%:*} + 256)) conv=notrunc status=none
+	ipcctl show S/q | tail -1 | grep -qx 'next ipcctl fsck S/q'
+	ipcctl new -P T/q queue
+	background ipcctl pop T/q
+	until_true ipcctl wait T/q --for 'waiters>0' --nowait
+	kill -9 "$pid"
+	until_true ipcctl wait T --for dead=1 --nowait
+	ipcctl show T | tail -1 | grep -qx 'next ipcctl gc'
+}
+
 @test "mv renames objects and segments" {
 	ipcctl new -P S/q queue
 	ipcctl push S/q a
