@@ -128,11 +128,18 @@ static int collect_params(struct cli *c, const struct ipk_kind *kind, struct ipk
 	unsigned i, n = 0;
 
 	for (i = 0; i < c->ngiven; i++) {
-		const char *name = c->given[i].name;
+		const char *name = c->given[i].name, *value = c->given[i].value;
+		const struct ipk_arg *spec = kind_param(kind, name);
+		struct ipk_error err = {0};
+		struct ipk_argval val;
 
-		if (!strcmp(name, "type") || !strcmp(name, "key") || kind_param(kind, name)) {
+		if (spec || !strcmp(name, "type") || !strcmp(name, "key")) {
+			/* Said before -P has made a segment for it. */
+			if (spec && ipk_arg_parse(spec, value, value ? strlen(value) : 0, &val,
+						  &err) < 0)
+				return cli_usage(c, "%s", err.text);
 			param[n].name = name;
-			param[n++].value = c->given[i].value;
+			param[n++].value = value;
 		} else if (cli_listed(segment_options, name)) {
 			if (!parents)
 				return cli_usage(c, "--%s is a segment's; with -P it is made too",

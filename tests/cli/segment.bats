@@ -57,6 +57,15 @@ load common
 r' ipcctl ls S -o name --noheadings
 }
 
+@test "-P makes no segment for what cannot be made" {
+	fails 2 ipcctl new -P S/q queue --cap 0
+	fails 2 ipcctl new -P S/r ring --producers few
+	fails 6 ipcctl new -P S/q queue --type foo
+	fails 6 ipcctl new -P S/q quue
+	fails 2 ipcctl new -P S/q queue --recursive
+	fails 3 ipcctl show S
+}
+
 @test "every kind is made by its name alone" {
 	local kind
 	ipcctl new S
