@@ -174,6 +174,10 @@ const struct cli_command cli_commands[] = {
 		.name = "wait",
 		.args = "SEG[/OBJ] [--for 'FIELD<VALUE'] [--exists]",
 		.summary = "wait until a field of show has a value, or until something exists",
+		.text = "A condition is a field, one of < <= > >= = !=, and a value. Numbers take size "
+			"suffixes; of what is true or false, true is 1. It reads alone, so that "
+			"permission to read is enough, and looks again every 50 ms at the latest. "
+			"Without --for and --exists it is the kind's own wait.",
 		.example = "ipcctl new -P S/q queue; ipcctl wait S/q --for 'used<10' -t 1s",
 		.options = "for exists",
 		.min = 1,
