@@ -141,7 +141,7 @@ int cli_call(struct cli_tool *t, const struct ipk_op *op, char **word, int n, st
 		.key = ob->ref.key,
 		.key_len = ob->ref.key_len,
 		.arg = val,
-		.count = t->c->opt.follow ? UINT64_MAX : t->c->opt.count,
+		.count = t->c->opt.follow && !t->c->opt.count_given ? UINT64_MAX : t->c->opt.count,
 		.timeout = t->c->opt.timeout,
 		.next = next,
 		.emit = emit,

@@ -66,6 +66,19 @@ load common
 	prints 0 ipcctl show S/q -o used --noheadings
 }
 
+@test "--follow with -n takes no more than that" {
+	ipcctl new -P S/q queue
+	ipcctl new S/c channel
+	ipcctl push S/q 1 2 3 4 5
+	ipcctl send S/c 1 2 3
+	prints $'1\n2' ipcctl pop S/q --follow -n 2
+	prints $'1\n2' ipcctl recv S/c --follow -n 2
+	prints 34 ipcctl lease S/q --follow -n 2 -- tr -d '\n'
+	ipcctl close S/q
+	prints 5 ipcctl pop S/q --follow -n 2
+	prints 0 ipcctl show S/q -o used --noheadings
+}
+
 @test "wait does not wait for what can never be" {
 	ipcctl new -P S/q queue
 	ipcctl new S/s stream
