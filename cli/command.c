@@ -151,6 +151,8 @@ const struct cli_command cli_commands[] = {
 		.name = "cp",
 		.args = "REF REF",
 		.summary = "copy an object, or a segment, to a new name",
+		.text = "Of each object its values are copied, and how it was made: not who holds, waits or "
+			"subscribes, and not that it is closed or has failed.",
 		.example = "ipcctl new -P S/q queue; ipcctl push S/q one; ipcctl cp S/q S/r",
 		.min = 2,
 		.max = 2,
@@ -188,6 +190,9 @@ const struct cli_command cli_commands[] = {
 		.name = "who",
 		.args = "SEG[/OBJ]",
 		.summary = "who is attached, or who holds and waits for an object",
+		.text = "What a command holds (lock, acquire, claim) stands under the ipcctl that took it, "
+			"and is alive as long as any process that inherited it, also when that ipcctl was "
+			"killed. nobody is who took something without a command.",
 		.example = "ipcctl who S",
 		.options = "long",
 		.min = 1,
