@@ -49,8 +49,8 @@ struct ipk_array;
 
 /*
  * Creates an array of cap elements of the given type (NULL: "f64"), all zero. cap 0: 1024.
- * -EEXIST; -EINVAL bad name or schema; -EMEDIUMTYPE a variable type (str, bytes, json: use str:N or
- * bytes:N); -ENOSPC it does not fit.
+ * -EEXIST; -EINVAL bad name, schema or cap; -EMEDIUMTYPE a variable type (str, bytes, json: use
+ * str:N or bytes:N); -ENOSPC it does not fit.
  */
 int ipk_array_create(struct ipk_segment *seg, const char *name, const char *type, uint64_t cap,
 		     struct ipk_error *err);

@@ -104,7 +104,8 @@ int ipk_future_fail(struct ipk_future *future, const char *text, size_t len);
 /*
  * Copies the value to buf, size bytes long, and its length to *ret_len (may be NULL). -EAGAIN it is
  * not completed; -EREMOTEIO it failed, see ipk_future_error(); -EOWNERDEAD it is broken; -EMSGSIZE
- * size is too small: *ret_len tells what it takes; -ESTALE removed; -EBADMSG.
+ * size is too small: *ret_len tells what it takes; -ESTALE removed (IPK_READ, or a child that has
+ * not written yet); -EBADMSG.
  */
 int ipk_future_get(struct ipk_future *future, void *buf, size_t size, size_t *ret_len);
 

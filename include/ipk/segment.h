@@ -43,7 +43,7 @@ struct ipk_segment;
 int64_t ipk_deadline(int64_t ns);
 
 struct ipk_segment_options {
-	uint64_t size; /* bytes at creation; 0: 1 MiB; at least 64 KiB, rounded up to pages */
+	uint64_t size; /* bytes at creation; 0: 1 MiB; 64 KiB to 8 TiB, rounded up to pages */
 	uint64_t max; /* bytes it may grow to; 0: 1 GiB or half of what is free, at least size */
 	uint32_t mode; /* exact file mode, whatever the umask; 0: 0600 */
 	int64_t group; /* gid, or -1 */
