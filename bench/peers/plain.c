@@ -40,8 +40,12 @@ INLINE unsigned plain_push(struct plain *p, const void *it, size_t bytes, unsign
 
 INLINE unsigned plain_pop(struct plain *p, void *it, size_t bytes, unsigned n)
 {
-	if (p->get_limit - p->get < n)
-		p->get_limit = atomic_load_explicit(&p->tail, memory_order_acquire);
+	if (p->get_limit - p->get < n) {
+		uint64_t limit = atomic_load_explicit(&p->tail, memory_order_acquire);
+
+		if (limit != p->get_limit) /* stores in a polling loop hold up what comes */
+			p->get_limit = limit;
+	}
 	if (p->get_limit - p->get < n)
 		n = (unsigned)(p->get_limit - p->get);
 	for (unsigned i = 0; i < n; i++)

@@ -71,6 +71,8 @@ int ipk_queue_bind(struct ipk_queue *q)
 		.stride = q->g.stride,
 		.bits = q->g.bits,
 		.size = q->g.size ? q->g.size : UINT32_MAX,
+		.state = &obj->o->state,
+		.removed = &ipk_header(obj->seg)->removed,
 	};
 	return 0;
 }

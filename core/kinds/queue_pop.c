@@ -23,10 +23,12 @@ static inline void tell_space(struct ipk_queue *q, int n)
 /* Nothing at all to take, as far as one look tells: for those who poll. */
 static bool empty(struct ipk_queue *q)
 {
+	u64 rd = ipk_ld(&q->b->rd, acquire);
 	u64 code = qc_hint(&q->g, ipk_ld(&q->b->head, acquire));
+	u64 *w = &q_slot(q, qc_index(&q->g, code))->w;
 
-	return ipk_ld(&q_slot(q, qc_index(&q->g, code))->w, acquire) == qc_base(&q->g, code) &&
-	       !(ipk_ld(&q->b->rd, acquire) & 1) && !ipk_ld(&q->b->shut, acquire);
+	return ipk_ld(w, acquire) == qc_base(&q->g, code) &&
+	       ipk_queue_none(q_fast(q), w, q->g.size, rd);
 }
 
 /* ---- pop ------------------------------------------------------------------------------------- */
@@ -150,7 +152,7 @@ int ipk_queue_pop_many(struct ipk_queue *q, void *buf, size_t size,
 	while (i < n) {
 		p.n = n - i;
 		if (p.n == 1 && q->g.size && p.size >= q->g.small &&
-		    ipk_queue_get(q_fast(q), p.buf, q->g.small, &t)) {
+		    ipk_queue_get(q_fast(q), p.buf, q->g.small, &t) > 0) {
 			describe(q, &t, &p, q->g.small);
 			i++;
 			break;
@@ -177,7 +179,7 @@ __attribute__((noinline)) int ipk_queue_pop_slow(struct ipk_queue *q, void *buf,
 	int r;
 
 	if (deadline == IPK_NOWAIT && ipk_fast_self(&q->obj.fast) <= IPK_QUEUE_OWN && empty(q))
-		return take_nothing(q);
+		return -EAGAIN;
 	r = ipk_queue_pop_many(q, buf, size, ret_item, 1, deadline);
 	return r < 0 ? r : 0;
 }
@@ -197,7 +199,7 @@ int ipk_queue_pop(struct ipk_queue *q, void *buf, size_t size, struct ipk_queue_
 	const struct ipk_queue_body *b = f->body;
 	struct ipk_queue_taken t;
 
-	if (ipk_unlikely(ret_item || size < 8 || !ipk_queue_get(f, buf, 8, &t)))
+	if (ipk_unlikely(ret_item || size < 8 || ipk_queue_get(f, buf, 8, &t) <= 0))
 		return ipk_queue_pop_slow(q, buf, size, ret_item, deadline);
 	return ipk_fast_likely(ipk_queue_get_told(b)) ? 0 : ipk_queue_get_tell(q);
 }

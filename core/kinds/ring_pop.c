@@ -36,6 +36,8 @@ int ipk_ring_start_rx(struct ipk_ring_handle *h, struct ipk_ring_rx *c)
 	c->tail = &h->b->tail;
 	c->bell = &h->b->space;
 	c->bell_items = (u64 *)(void *)&h->b->items;
+	c->state = &h->obj.o->state;
+	c->removed = &ipk_header(h->obj.seg)->removed;
 	c->last = h->g.unit ? c->pos : c->count;
 	c->cell = c->stop = h->g.unit && !c->done_ ? ring_addr(h, c->pos) : 0;
 	c->rec = h->g.unit || h->g.flags & IPK_RING_SUM || c->done_ ? 0 : ring_addr(h, c->pos);

@@ -23,7 +23,7 @@
 
 IPK_TLS struct ipk_self *ipk_self_cache;
 static IPK_TLS struct ipk_self *thread_selves;
-__thread uint64_t ipk_fast_2[IPK_FAST_WAYS];
+__thread uint64_t ipk_fast_3[IPK_FAST_WAYS];
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static pthread_key_t thread_key;
@@ -279,7 +279,7 @@ static void thread_ends(void *unused)
 		free(s);
 	}
 	ipk_self_cache = NULL;
-	memset(ipk_fast_2, 0, sizeof(ipk_fast_2));
+	memset(ipk_fast_3, 0, sizeof(ipk_fast_3));
 	pthread_mutex_unlock(&attached_mutex);
 }
 
@@ -446,7 +446,7 @@ static void fork_child(void)
 		renew_fd(seg);
 	}
 	thread_selves = ipk_self_cache = NULL;
-	memset(ipk_fast_2, 0, sizeof(ipk_fast_2));
+	memset(ipk_fast_3, 0, sizeof(ipk_fast_3));
 	ipk_process_forget();
 	fork_unlock(); /* this thread took the mutexes, here as there */
 }

@@ -210,7 +210,7 @@ u64 ipk_block_size(struct ipk_segment *seg, u64 off);
 struct ipk_obj {
 	union {
 		struct ipk_fast fast;
-		u64 room[8]; /* for what inline functions of the kind read, behind fast */
+		u64 room[10]; /* for what inline functions of the kind read, behind fast */
 	};
 	struct ipk_segment *seg;
 	struct ipk_object *o; /* header, in the mapping */
@@ -244,7 +244,7 @@ static inline struct ipk_self *ipk_use(struct ipk_obj *obj, int *ret_error)
 static inline void ipk_fast_note(const struct ipk_obj *obj, const struct ipk_self *me)
 {
 	if (me->tix < 64) /* the others list the object at each call */
-		ipk_fast_2[obj->fast.way] = obj->fast.key | me->slot;
+		ipk_fast_3[obj->fast.way] = obj->fast.key | me->slot;
 }
 
 /* What the segment layer asks of a kind; struct ipk_kind holds the same functions. */

@@ -4,14 +4,14 @@
  *
  * An inline function does the common case of a call in a few instructions and leaves everything
  * else to the library, which begins from the beginning. It relies on three things, which together
- * are version 2:
+ * are version 3:
  *
- *	ipk_fast_2	who the calling thread is
+ *	ipk_fast_3	who the calling thread is
  *	struct ipk_fast	how a handle begins; a kind's own fields follow (queue_fast.h)
  *	the kind's layout in shared memory; a handle is given out for that layout alone
  *
- * A library that changes one of them names its table ipk_fast_3: a program compiled with this
- * header finds no ipk_fast_2 there and does not start.
+ * A library that changes one of them names its table ipk_fast_4: a program compiled with this
+ * header finds no ipk_fast_3 there and does not start.
  *
  * WHO AM I. Each open handle of the process has a key, never given twice. When a thread has
  * registered as a user of the object (by its first call, in the library) its number is noted with
@@ -45,7 +45,7 @@ extern "C" {
 #define IPK_FAST_WAYS 16
 #define IPK_FAST_SELF_BITS 16 /* of a word, below the key */
 
-extern __thread uint64_t ipk_fast_2[IPK_FAST_WAYS] __attribute__((tls_model("initial-exec")));
+extern __thread uint64_t ipk_fast_3[IPK_FAST_WAYS] __attribute__((tls_model("initial-exec")));
 
 struct ipk_fast {
 	uint64_t key;
@@ -59,7 +59,7 @@ ipk_inline uint64_t ipk_fast_self(const struct ipk_fast *f)
 #ifdef IPK_UNPROTECTED /* bench/cost.c */
 	return f->key ? 1 : 0;
 #else
-	return ipk_fast_2[f->way] ^ f->key;
+	return ipk_fast_3[f->way] ^ f->key;
 #endif
 }
 

@@ -52,6 +52,7 @@
 #ifndef IPK_QUEUE_H
 #define IPK_QUEUE_H
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -254,19 +255,26 @@ ipk_inline int ipk_queue_pop(struct ipk_queue *queue, void *buf, size_t size,
 	int r;
 
 	if (__builtin_constant_p(size) && size <= sizeof(out) && !ret_item) {
-		if (ipk_fast_likely(ipk_queue_get(f, &out, size, &t))) {
+		r = ipk_queue_get(f, &out, size, &t);
+		if (ipk_fast_likely(r > 0)) {
 			memcpy(buf, &out, size);
 			return ipk_fast_likely(ipk_queue_get_told(b)) ? 0 : ipk_queue_get_tell(queue);
 		}
+		if (r < 0 && deadline == IPK_NOWAIT)
+			return -EAGAIN;
 		memset(&passed, 0, sizeof(passed));
 		r = ipk_queue_pop_slow(queue, &passed, size, NULL, deadline);
 		if (r == 0)
 			memcpy(buf, &passed, size);
 		return r;
 	}
-	if (__builtin_constant_p(size) && size <= IPK_QUEUE_COPY_MAX && !ret_item &&
-	    ipk_queue_get(f, buf, size, &t))
-		return ipk_fast_likely(ipk_queue_get_told(b)) ? 0 : ipk_queue_get_tell(queue);
+	if (__builtin_constant_p(size) && size <= IPK_QUEUE_COPY_MAX && !ret_item) {
+		r = ipk_queue_get(f, buf, size, &t);
+		if (ipk_fast_likely(r > 0))
+			return ipk_fast_likely(ipk_queue_get_told(b)) ? 0 : ipk_queue_get_tell(queue);
+		if (r < 0 && deadline == IPK_NOWAIT)
+			return -EAGAIN;
+	}
 	return ipk_queue_pop_slow(queue, buf, size, ret_item, deadline);
 }
 #endif

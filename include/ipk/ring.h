@@ -69,7 +69,7 @@ extern "C" {
 #endif
 #pragma GCC visibility push(default)
 
-#define IPK_RING_ABI 1u /* of the inline functions: what the library that is linked has to match */
+#define IPK_RING_ABI 2u /* of the inline functions: what the library that is linked has to match */
 
 struct ipk_ring;
 
@@ -210,7 +210,8 @@ struct ipk_ring_rx {
 	uint64_t *bell_items; /* shared: is it shut? */
 	uint64_t flow; /* several came at once lately: see ipk_ring_gather() */
 	uint64_t last; /* count, or position of cells, when there was nothing */
-	uint64_t polls; /* in a row that found nothing */
+	const uint64_t *state; /* shared: has the object been removed? */
+	const uint32_t *removed; /* shared: has the segment? */
 	void *owner_;
 	uint64_t role_;
 	uint64_t done_;
@@ -232,6 +233,8 @@ struct ipk_ring {
 
 /* Where the length is known the copy is a move or two: only when it is inlined. */
 #define IPK_RING_INLINE static inline __attribute__((always_inline))
+
+#define IPK_RING_LIVE 1 /* state of an object that is in the directory */
 
 #define IPK_RING_AHEAD 1024 /* bytes that lines are fetched for writing before they are needed */
 #define IPK_RING_ENOUGH 2048 /* bytes that a consumer reads without looking for more */
@@ -370,47 +373,63 @@ IPK_RING_INLINE size_t ipk_ring_next_record(const struct ipk_ring_rx *c)
 	return (uint32_t)__atomic_load_n((const uint64_t *)c->rec, __ATOMIC_ACQUIRE) - (size_t)1;
 }
 
-/* now: how much was ever taken. */
+/*
+ * now: how much was ever taken. Whoever polls stores nothing: the message that comes would have to
+ * wait, as it seems, until those stores are done, half as long again as a line takes to come.
+ */
 IPK_RING_INLINE bool ipk_ring_idle_at(struct ipk_ring_rx *c, uint64_t now)
 {
 	if (c->flow || now - c->last > 1 ||
-	    __atomic_load_n(c->bell_items, __ATOMIC_RELAXED) & IPK_RING_SHUT)
+	    __atomic_load_n(c->bell_items, __ATOMIC_RELAXED) & IPK_RING_SHUT ||
+	    __atomic_load_n(c->state, __ATOMIC_RELAXED) != IPK_RING_LIVE ||
+	    __atomic_load_n(c->removed, __ATOMIC_RELAXED))
 		return false;
-	c->last = now;
-	return ++c->polls & 63;
+	if (IPK_RING_UNLIKELY(c->last != now))
+		c->last = now;
+	return true;
 }
 
 /*
- * The length was that of no record: may we say so at once? Now and then, when it is shut, and when
- * what came before came in numbers, the library has a look.
+ * The length was that of no record: may we say so at once? When it is shut or removed, and when what
+ * came before came in numbers, the library has a look.
  */
 IPK_RING_INLINE bool ipk_ring_idle(struct ipk_ring_rx *c, size_t len)
 {
 	/*
 	 * One way for each format: who polls is to be through soon, and to take the same each time.
+	 * And the line behind the one that it polls is fetched while that one is: with a single
+	 * message under way its line comes at the same time, not afterwards.
 	 */
-	if (IPK_RING_LIKELY(c->rec))
+	if (IPK_RING_LIKELY(c->rec)) {
+		__builtin_prefetch((const void *)(c->rec + 64));
 		return len == SIZE_MAX && ipk_ring_idle_at(c, c->count);
+	}
 	return c->cell && c->cell == c->stop && c->unit != SIZE_MAX &&
 	       __atomic_load_n(c->tail, __ATOMIC_RELAXED) == c->pos && ipk_ring_idle_at(c, c->pos);
 }
 
-/* Elements that have come since we looked. Acquire: pairs with ipk_ring_publish_cells(). */
-IPK_RING_INLINE bool ipk_ring_look_again(struct ipk_ring_rx *c)
+/*
+ * Have elements come since we looked? -1: the library has to see to it. Acquire: pairs with
+ * ipk_ring_publish_cells().
+ */
+IPK_RING_INLINE int ipk_ring_look_again(struct ipk_ring_rx *c)
 {
 	uint64_t bytes;
 
 	if (IPK_RING_UNLIKELY(!c->cell))
-		return false;
+		return -1;
+	__builtin_prefetch((const void *)c->cell);
 	bytes = (__atomic_load_n(c->tail, __ATOMIC_ACQUIRE) - c->pos) * c->unit;
-	if (!bytes || IPK_RING_UNLIKELY(bytes > c->cap))
-		return false;
+	if (!bytes)
+		return 0;
+	if (IPK_RING_UNLIKELY(bytes > c->cap))
+		return -1;
 	if (bytes < IPK_RING_ENOUGH)
 		bytes = ipk_ring_gather(c, bytes);
 	if (c->cell == c->end)
 		c->cell -= c->cap;
 	c->stop = bytes < c->end - c->cell ? c->cell + bytes : c->end;
-	return true;
+	return 1;
 }
 
 /* Room that the consumer has made since we looked. Acquire: pairs with ipk_ring_pass(). */
@@ -464,13 +483,20 @@ IPK_RING_INLINE int ipk_ring_pop(struct ipk_ring *ring, void *buf, size_t size, 
 	struct ipk_ring_rx *c = ring->rx;
 	size_t len;
 
-	if (size == c->unit && (IPK_RING_LIKELY(c->cell != c->stop) || ipk_ring_look_again(c))) {
-		memcpy(buf, (const void *)c->cell, size);
-		c->cell += size;
-		ipk_ring_pass(ring, c, c->pos + 1);
-		if (ret_len)
-			*ret_len = size;
-		return 0;
+	if (size == c->unit) {
+		int more = IPK_RING_LIKELY(c->cell != c->stop) ? 1 : ipk_ring_look_again(c);
+
+		if (IPK_RING_LIKELY(more > 0)) {
+			memcpy(buf, (const void *)c->cell, size);
+			c->cell += size;
+			ipk_ring_pass(ring, c, c->pos + 1);
+			if (ret_len)
+				*ret_len = size;
+			return 0;
+		}
+		if (more == 0 && deadline == IPK_NOWAIT && ipk_ring_idle_at(c, c->pos))
+			return -EAGAIN;
+		return ipk_ring_pop_slow(ring, buf, size, ret_len, deadline);
 	}
 	len = ipk_ring_next_record(c);
 	if (IPK_RING_LIKELY(len <= c->most) && len <= size) {
