@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Is this ring what a ring can be? Each finding holds also while others push and pop. */
+#include "kinds/hooks.h"
 #include "kinds/ring_view.h"
 
 #define FINDINGS_MAX 20u /* of one kind: more of them say nothing new */
@@ -40,32 +41,22 @@ static int check_records(struct ipk_ring_view *rv, struct ipk_checker *c)
 	return r;
 }
 
-/* owner: slot + 1, from the word at field of the body under mask. */
-static int check_owner(struct ipk_ring_view *rv, struct ipk_checker *c, const char *what,
-		       size_t field, u64 word, u64 mask)
-{
-	struct ipk_participant_info p;
-	u64 now;
-	int r;
-
-	if (!(word & mask))
-		return 0;
-	r = (word & mask) > IPK_SLOTS_MAX
-		    ? -ENOENT
-		    : ipk_view_participant(rv->o->view, (u32)(word & mask) - 1, &p);
-	if (r != -ENOENT)
-		return r;
-	/* A finding only if it stayed so: else its owner left meanwhile. */
-	r = ipk_view_u64(rv->o->view, rv->o->body + field, &now);
-	if (r == 0 && now == word)
-		c->finding(c, "its %s is participant %llu, who does not exist", what,
-			   (unsigned long long)(word & mask) - 1);
-	return r;
-}
-
 int ipk_ring_check(const struct ipk_object_view *o, struct ipk_checker *c)
 {
 	struct ipk_ring_view rv;
+	const struct {
+		const u64 *word;
+		size_t field;
+		u64 mask;
+		const char *what;
+	} owned[] = {
+		{&rv.body.producer, offsetof(struct ipk_ring_body, producer), RING_OWN,
+		 "its producer is"},
+		{&rv.body.consumer, offsetof(struct ipk_ring_body, consumer), RING_OWN,
+		 "its consumer is"},
+		{&rv.body.lock, offsetof(struct ipk_ring_body, lock), IPK_LOCK_OWNER,
+		 "its producer is"},
+	};
 	int r = ipk_ring_look(o, &rv);
 
 	if (r == -EBADMSG) {
@@ -85,14 +76,8 @@ int ipk_ring_check(const struct ipk_object_view *o, struct ipk_checker *c)
 		c->finding(c, "messages were read behind its end");
 	if (!rv.g.unit)
 		r = check_records(&rv, c);
-	if (r == 0)
-		r = check_owner(&rv, c, "producer", offsetof(struct ipk_ring_body, producer),
-				rv.body.producer, RING_OWN);
-	if (r == 0)
-		r = check_owner(&rv, c, "consumer", offsetof(struct ipk_ring_body, consumer),
-				rv.body.consumer, RING_OWN);
-	if (r == 0)
-		r = check_owner(&rv, c, "producer", offsetof(struct ipk_ring_body, lock),
-				rv.body.lock, IPK_LOCK_OWNER);
+	for (unsigned i = 0; r == 0 && i < IPK_ARRAY_LEN(owned); i++)
+		r = ipk_check_user(o, o->body + owned[i].field, *owned[i].word,
+				   *owned[i].word & owned[i].mask, owned[i].what, c);
 	return r;
 }

@@ -5,6 +5,7 @@
  */
 #include <stdlib.h>
 
+#include "kinds/hooks.h"
 #include "kinds/ring_view.h"
 #include "object_type.h"
 
@@ -145,20 +146,16 @@ static int mend_positions(struct fix *f)
 
 /* ---- the rest -------------------------------------------------------------------------------- */
 
-/* An owner who does not exist gives nothing back. */
+/* An owner who does not exist, or does not use the ring, gives nothing back. */
 static int mend_owner(struct fix *f, const char *what, u64 *word, u64 mask)
 {
-	struct ipk_participant_info p;
-	u64 own = *word & mask;
-	int r = 0;
+	int gone = ipk_no_user(f->o, *word & mask);
 
-	if (own)
-		r = own > IPK_SLOTS_MAX ? -ENOENT
-					: ipk_view_participant(f->o->view, (u32)own - 1, &p);
-	if (r != -ENOENT)
-		return r;
+	if (gone <= 0)
+		return gone;
 	*word &= ~mask;
-	f->r->did(f->r, "its %s, who does not exist, is not any more", what);
+	f->r->did(f->r, "its %s, who does not %s, is not any more", what,
+		  gone == 1 ? "exist" : "use it");
 	return 0;
 }
 

@@ -52,7 +52,6 @@
 #ifndef IPK_QUEUE_H
 #define IPK_QUEUE_H
 
-#include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>

@@ -18,6 +18,7 @@
 #include "ipk/mutex.h"
 #include "ipk/once.h"
 #include "ipk/pool.h"
+#include "ipk/ring.h"
 #include "ipk/rwlock.h"
 #include "ipk/semaphore.h"
 #include "private_dir.h"
@@ -254,7 +255,7 @@ static void a_broken_page_table_is_not_believed(void **state)
 	ipk_segment_close(seg);
 }
 
-static const char *const sync_kinds[] = {"mutex", "rwlock", "once", "semaphore", "pool", "barrier"};
+static const char *const sync_kinds[] = {"mutex", "rwlock", "once", "semaphore", "pool", "barrier", "ring"};
 
 /* Something of each kind, in the thread's own name. */
 struct sync_all {
@@ -264,6 +265,7 @@ struct sync_all {
 	struct ipk_semaphore *semaphore;
 	struct ipk_pool *pool;
 	struct ipk_barrier *barrier;
+	struct ipk_ring *ring;
 	uint64_t index;
 };
 
@@ -274,6 +276,8 @@ static int sync_open(struct ipk_segment *seg, struct sync_all *s)
 	    ipk_once_open(seg, "once", &s->once, NULL) != 0 ||
 	    ipk_semaphore_open(seg, "semaphore", &s->semaphore, NULL) != 0 ||
 	    ipk_pool_open(seg, "pool", NULL, &s->pool, NULL) != 0)
+		return -1;
+	if (ipk_ring_open(seg, "ring", NULL, &s->ring, NULL) != 0)
 		return -1;
 	return ipk_barrier_open(seg, "barrier", &s->barrier, NULL);
 }
@@ -286,7 +290,8 @@ static unsigned sync_take(struct sync_all *s)
 	       (ipk_once_begin(s->once, IPK_NOWAIT) > 0) +
 	       (ipk_semaphore_acquire(s->semaphore, 1, IPK_NOWAIT) == 0) +
 	       (ipk_pool_acquire(s->pool, IPK_NOWAIT, &s->index) == 0) +
-	       (ipk_barrier_wait(s->barrier, ipk_deadline(1)) == -ETIMEDOUT);
+	       (ipk_barrier_wait(s->barrier, ipk_deadline(1)) == -ETIMEDOUT) +
+	       (ipk_ring_push(s->ring, "x", 1, IPK_NOWAIT) == 0);
 }
 
 static void sync_close(struct sync_all *s)
@@ -300,6 +305,7 @@ static void sync_close(struct sync_all *s)
 	ipk_semaphore_close(s->semaphore);
 	ipk_pool_close(s->pool);
 	ipk_barrier_close(s->barrier);
+	ipk_ring_close(s->ring);
 }
 
 static void make_sync(struct ipk_segment *seg)
@@ -327,7 +333,7 @@ static void a_word_of_somebody_who_does_not_use_the_object_is_found(void **state
 
 		silent("user");
 		ipk_uses_drop(me, off);
-		snprintf(text, sizeof(text), "by participant %u, who does not use it", me->slot);
+		snprintf(text, sizeof(text), "participant %u, who does not use it", me->slot);
 		says("user", text);
 		says("user", sync_kinds[i]);
 		/* Who uses more than he can list uses all. */
