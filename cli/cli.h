@@ -119,6 +119,8 @@ const struct cli_command *cli_op_command(const char *verb);
 void cli_each_op(void (*fn)(void *arg, const char *verb), void *arg);
 
 void cli_op_usage(const struct ipk_op *op, char buf[256]);
+/* A positional argument's name as usage has it. */
+void cli_arg_shown(const struct ipk_arg *arg, char buf[32]);
 bool cli_op_needs_cmd(const struct ipk_op *op);
 /* False: an option of operations that one with these flags does not take. */
 bool cli_op_takes(unsigned flags, const char *name);

@@ -3,6 +3,7 @@
  * The one table of commands, and the commands that come from the kinds' operations. Dispatch, help,
  * completion, schema and man pages all read these.
  */
+#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -342,6 +343,15 @@ bool cli_op_needs_cmd(const struct ipk_op *op)
 	return op->flags & IPK_OP_CMD && !(op->flags & IPK_OP_CMD_OPTIONAL);
 }
 
+void cli_arg_shown(const struct ipk_arg *arg, char buf[32])
+{
+	unsigned i;
+
+	for (i = 0; arg->name[i] && i < 31; i++)
+		buf[i] = (char)toupper((unsigned char)arg->name[i]);
+	buf[i] = '\0';
+}
+
 static void usage_of(const struct ipk_op *op, char *buf, size_t size)
 {
 	const struct ipk_arg *arg;
@@ -358,12 +368,8 @@ static void usage_of(const struct ipk_op *op, char *buf, size_t size)
 				    : arg->type == IPK_ARG_VALUE ? "VALUE"
 				    : arg->type == IPK_ARG_TEXT  ? "TEXT"
 								 : "N";
-		unsigned i;
 
-		for (i = 0; arg->name[i] && i + 1 < sizeof(name); i++)
-			name[i] = (char)(arg->name[i] -
-					 (arg->name[i] >= 'a' && arg->name[i] <= 'z' ? 32 : 0));
-		name[i] = '\0';
+		cli_arg_shown(arg, name);
 		if (at >= size)
 			return;
 		if (arg->positional)

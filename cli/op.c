@@ -68,6 +68,7 @@ static int parse_args(struct cli *c, const struct ipk_op *op, char **word, int n
 {
 	const struct ipk_arg *spec = op->args;
 	int i, r, used = 0;
+	char name[32];
 
 	for (i = 0; spec && spec[i].type != IPK_ARG_END; i++) {
 		struct ipk_error err = {0};
@@ -76,8 +77,10 @@ static int parse_args(struct cli *c, const struct ipk_op *op, char **word, int n
 
 		if (!text)
 			text = spec[i].value;
-		if (!text && spec[i].positional)
-			return cli_usage(c, "wants %s: %s", spec[i].name, spec[i].help);
+		if (!text && spec[i].positional) {
+			cli_arg_shown(&spec[i], name);
+			return cli_usage(c, "wants %s: %s", name, spec[i].help);
+		}
 		if (!text)
 			continue;
 		if (spec[i].type == IPK_ARG_FLAG)

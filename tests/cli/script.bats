@@ -116,6 +116,12 @@ load common
 	says 'select S/b: '
 }
 
+@test "a word that is missing is named as usage names it" {
+	ipcctl new -P S/f future
+	fails 2 ipcctl fail S/f
+	says 'wants TEXT: the reason'
+}
+
 @test "errors are JSON also where -j is joined with another option" {
 	fails 2 ipcctl -qj ls --frobnicate
 	[ "$(jq -r .error.exit <<<"$line")" = 2 ]
