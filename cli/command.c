@@ -347,7 +347,7 @@ void cli_arg_shown(const struct ipk_arg *arg, char buf[32])
 {
 	unsigned i;
 
-	for (i = 0; arg->name[i] && i < 31; i++)
+	for (i = 0; i < 31 && arg->name[i]; i++)
 		buf[i] = (char)toupper((unsigned char)arg->name[i]);
 	buf[i] = '\0';
 }
