@@ -233,16 +233,30 @@ static bool is_listed(struct ipk_self *self, u64 off)
 }
 
 /*
- * A list that overflowed counts as all objects, and nothing removed is freed for it. When what we
- * use fits again it says so. Only by its own thread, which is not in the midst of anything else.
- * seg->mutex held. True: others than the object just closed may be freed now.
+ * Each handle is a hold of its opener's, that of the one being closed, too; who has no other has
+ * nothing. seg->mutex held.
  */
-static bool end_overflow(struct ipk_self *me)
+static bool holds_more(const struct ipk_obj *closing, const struct ipk_self *self)
+{
+	u64 handles = closing->opener == self;
+
+	for (struct ipk_obj *obj = closing->seg->objects; obj; obj = obj->next)
+		handles += obj->opener == self;
+	return ipk_holds(self) > handles;
+}
+
+/*
+ * A list that overflowed counts as all objects, and nothing removed is freed for it. When what we
+ * use fits again it says so; who holds more than handles may use what none leads to. Only by its
+ * own thread, which is not in the midst of anything else. seg->mutex held. True: others than the
+ * object just closed may be freed now.
+ */
+static bool end_overflow(const struct ipk_obj *closing, struct ipk_self *me)
 {
 	struct ipk_obj *obj;
 	u32 n = 0;
 
-	if (!ipk_ld(&me->page->overflow, relaxed))
+	if (!ipk_ld(&me->page->overflow, relaxed) || holds_more(closing, me))
 		return false;
 	for (obj = me->seg->objects; obj; obj = obj->next) {
 		if (++n > IPK_ARRAY_LEN(me->page->uses))
@@ -259,18 +273,13 @@ static bool end_overflow(struct ipk_self *me)
 
 /*
  * Does self hold anything of the object, a lease for instance, that outlives the handle? Then it
- * goes on listing it, so that its death is seen there and the memory stays. Each handle is a hold
- * of its opener's; who has no other has nothing. seg->mutex held.
+ * goes on listing it, so that its death is seen there and the memory stays. seg->mutex held.
  */
 static bool holds_of(struct ipk_obj *obj, struct ipk_self *self)
 {
 	const struct ipk_obj_hooks *hooks = ipk_obj_hooks(ipk_ld(&obj->o->kind, relaxed));
-	u64 handles = obj->opener == self;
-	struct ipk_obj *other;
 
-	for (other = obj->seg->objects; other; other = other->next)
-		handles += other->opener == self;
-	return ipk_holds(self) > handles && hooks && hooks->holds && hooks->holds(obj, self->slot);
+	return holds_more(obj, self) && hooks && hooks->holds && hooks->holds(obj, self->slot);
 }
 
 void ipk_obj_close(struct ipk_obj *obj)
@@ -296,7 +305,7 @@ void ipk_obj_close(struct ipk_obj *obj)
 			ipk_uses_drop(self, obj->off);
 	}
 	if (ipk_self_cache && ipk_self_cache->seg == seg)
-		fits = end_overflow(ipk_self_cache);
+		fits = end_overflow(obj, ipk_self_cache);
 	pthread_mutex_unlock(&seg->mutex);
 	if (obj->opener)
 		ipk_hold_put(obj->opener);

@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 
 #include "ipk/future.h"
+#include "ipk/latch.h"
 #include "ipk/queue.h"
 #include "ipk/stack.h"
 
@@ -142,6 +143,39 @@ static void what_a_dead_process_had_comes_back_in_the_sweep(void **state)
 	}
 }
 
+/* The last one does not fit into the list of a process that uses so many. */
+static void what_a_dead_process_had_beside_many_objects_comes_back(void **state)
+{
+	enum { LISTED = IPK_ARRAY_LEN(((struct ipk_participant *)0)->uses) };
+	struct ipk_latch *latch;
+	char name[16];
+	pid_t pid;
+	int status;
+
+	(void)state;
+	for (int i = 0; i < LISTED; i++) {
+		snprintf(name, sizeof(name), "latch%d", i);
+		assert_int_equal(ipk_latch_create(seg, name, 1, NULL), 0);
+	}
+	fill_queue();
+	pid = fork();
+	if (pid == 0) {
+		for (int i = 0; i < LISTED; i++) {
+			snprintf(name, sizeof(name), "latch%d", i);
+			if (ipk_latch_open(seg, name, &latch, NULL) < 0)
+				_exit(1);
+		}
+		if (take_from_queue(seg) == 0)
+			raise(SIGKILL);
+		_exit(1);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFSIGNALED(status));
+	assert_int_equal(held(), 1);
+	assert_int_equal(ipk_segment_sweep(seg), 1);
+	assert_int_equal(held(), 0);
+}
+
 static void what_an_attachment_had_comes_back_when_it_is_closed(void **state)
 {
 	(void)state;
@@ -178,6 +212,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(what_a_dead_process_had_comes_back_in_the_sweep),
+		TEST(what_a_dead_process_had_beside_many_objects_comes_back),
 		TEST(what_an_attachment_had_comes_back_when_it_is_closed),
 		TEST(the_memory_of_what_was_removed_stays_for_who_holds_something),
 	};
