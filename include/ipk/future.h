@@ -66,7 +66,10 @@ int ipk_future_create(struct ipk_segment *seg, const char *name, const char *typ
  */
 int ipk_future_open(struct ipk_segment *seg, const char *name, const char *type,
 		    struct ipk_future **ret_future, struct ipk_error *err);
-/* Ends the handle. What this process claimed through it and has not completed is broken. */
+/*
+ * Ends the handle. What this process claimed through it and has not completed is broken;
+ * continuations that it has taken stay with it, and end by another handle.
+ */
 void ipk_future_close(struct ipk_future *future);
 
 /* How it stands. A claimant that is dead counts: IPK_FUTURE_BROKEN. */
