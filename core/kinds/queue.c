@@ -145,7 +145,7 @@ uint64_t ipk_queue_count(struct ipk_queue *q, uint64_t *ret_leased)
 	u64 n = 0, held = 0;
 
 	for (u64 i = 0; i < q->g.cap; i++) {
-		u64 w = qw_apart(&apart, ipk_ld(&q_slot(q, i)->w, relaxed));
+		u64 w = ipk_queue_apart(&apart, ipk_ld(&q_slot(q, i)->w, relaxed));
 
 		if (w == 0)
 			break; /* never used, nor is any behind it */

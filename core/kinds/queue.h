@@ -264,13 +264,13 @@ struct qw_apart {
 	u64 head;
 	u32 left; /* members that are still to come */
 };
-u64 qw_apart(struct qw_apart *a, u64 w);
+u64 ipk_queue_apart(struct qw_apart *a, u64 w);
 
 /* One of the words of the table above; and rd as it is after an item was given back. */
-bool qw_legal(u64 w);
-u64 qw_given_back(u64 w);
+bool ipk_queue_legal(u64 w);
+u64 ipk_queue_given_back(u64 w);
 /* Can w be a member of the burst that head stands for? See BURSTS. */
-bool qw_member(u64 head, u64 w);
+bool ipk_queue_member(u64 head, u64 w);
 
 static inline u64 qrd_pend(u64 rd)
 {

@@ -23,12 +23,12 @@ static int check_member(struct ipk_queue_view *qv, struct check *k, u64 i)
 	u64 w, head;
 	int r = 0;
 
-	if (qw_member(k->head, qv->raw))
+	if (ipk_queue_member(k->head, qv->raw))
 		return 0;
 	r = ipk_view_u64(qv->o->view, qv_slot(qv, i), &w);
 	if (r == 0)
 		r = ipk_view_u64(qv->o->view, qv_slot(qv, k->at), &head);
-	if (r == 0 && !qw_member(k->head, w) && head == k->head && k->illegal++ < FINDINGS_MAX)
+	if (r == 0 && !ipk_queue_member(k->head, w) && head == k->head && k->illegal++ < FINDINGS_MAX)
 		k->c->finding(
 			k->c,
 			"slot %llu: its word %#llx is none of the burst that begins at slot %llu",

@@ -123,7 +123,7 @@ static int make_room(struct ipk_queue *q, u64 code)
 			move_up(q, code, n);
 		if (ahead >= 0)
 			return QUEUE_RETRY;
-		if (ahead < -1 || !qw_legal(w) || qw_free(w))
+		if (ahead < -1 || !ipk_queue_legal(w) || qw_free(w))
 			return -EBADMSG;
 		if (ipk_queue_orphan(q, w)) {
 			ipk_queue_mend(q, s, w);

@@ -2,7 +2,7 @@
 /* What the dead leave in a queue, and the end of the queue itself. The words are in queue.h. */
 #include "kinds/queue.h"
 
-bool qw_legal(u64 w)
+bool ipk_queue_legal(u64 w)
 {
 	u32 own = qw_own(w), rdc = qw_rdc(w);
 
@@ -22,7 +22,7 @@ bool qw_legal(u64 w)
 	}
 }
 
-u64 qw_given_back(u64 w)
+u64 ipk_queue_given_back(u64 w)
 {
 	u64 rdc = qw_rdc(w) == 63 ? 32 : qw_rdc(w) + 1;
 
@@ -40,13 +40,13 @@ static u64 part_of(u64 head)
 	case IPK_QUEUE_FREE:
 		return lap + QW_LAP;
 	case IPK_QUEUE_FULL:
-		return qw_given_back(lap);
+		return ipk_queue_given_back(lap);
 	default:
 		return lap | QW_ST(qw_st(head)) | qw_own(head);
 	}
 }
 
-u64 qw_apart(struct qw_apart *a, u64 w)
+u64 ipk_queue_apart(struct qw_apart *a, u64 w)
 {
 	if (w & QW_BURST) {
 		*a = (struct qw_apart){w, qw_span(w) - 1};
@@ -61,7 +61,7 @@ u64 qw_apart(struct qw_apart *a, u64 w)
 	return w;
 }
 
-bool qw_member(u64 head, u64 w)
+bool ipk_queue_member(u64 head, u64 w)
 {
 	u64 lap = qw_lap(head), full = lap | QW_ST(IPK_QUEUE_FULL);
 
@@ -153,7 +153,7 @@ void ipk_queue_mend(struct ipk_queue *q, struct ipk_queue_slot *s, u64 w)
 	} else if (IPK_BUG(queue_taken_is_gone)) {
 		ipk_cas(&s->w, &w, qw_lap(w) + QW_LAP, acq_rel);
 	} else {
-		if (!ipk_cas(&s->w, &w, qw_given_back(w), acq_rel))
+		if (!ipk_cas(&s->w, &w, ipk_queue_given_back(w), acq_rel))
 			return;
 		ipk_add(&q->b->redelivered, 1, relaxed);
 		ipk_queue_pend(q);

@@ -346,7 +346,7 @@ static int end_lease(struct ipk_queue *q, struct ipk_queue_lease *l, bool back)
 	do {
 		if ((w ^ l->word_) & (QW_LAP - 1) || qw_ahead(w, qw_lap(l->word_)) < 0)
 			return -EINVAL;
-	} while (!ipk_cas(&s->w, &w, back ? qw_given_back(w) : qw_lap(w) + QW_LAP, seq_cst));
+	} while (!ipk_cas(&s->w, &w, back ? ipk_queue_given_back(w) : qw_lap(w) + QW_LAP, seq_cst));
 	if (back) {
 		ipk_add(&q->b->redelivered, 1, relaxed);
 		ipk_queue_pend(q);

@@ -67,7 +67,7 @@ static void take_apart(struct fix *f, u64 i)
 	struct qw_apart apart = {0};
 
 	for (u64 end = end_of(f, i, slot(f, i)->w); i < end; i++)
-		slot(f, i)->w = qw_apart(&apart, slot(f, i)->w);
+		slot(f, i)->w = ipk_queue_apart(&apart, slot(f, i)->w);
 	f->apart++;
 }
 
@@ -78,10 +78,10 @@ static void mend_bursts(struct fix *f)
 		u64 head = slot(f, i)->w, end = end_of(f, i, head);
 		bool good = qv_legal(&f->qv, i, head);
 
-		if (!(head & QW_BURST) || !qw_legal(head))
+		if (!(head & QW_BURST) || !ipk_queue_legal(head))
 			continue;
 		for (u64 k = i + 1; k < end; k++)
-			good &= qw_member(head, slot(f, k)->w);
+			good &= ipk_queue_member(head, slot(f, k)->w);
 		if (!good)
 			take_apart(f, i);
 	}
@@ -90,7 +90,7 @@ static void mend_bursts(struct fix *f)
 /* The word of slot i, of the slots in order, as it is in no burst. apart: of the caller's walk. */
 static u64 word(const struct fix *f, struct qw_apart *apart, u64 i)
 {
-	return qw_apart(apart, slot(f, i)->w);
+	return ipk_queue_apart(apart, slot(f, i)->w);
 }
 
 /* ---- positions ------------------------------------------------------------------------------ */
@@ -134,7 +134,7 @@ static u64 best_k(const struct fix *f, i64 m, u64 *ret_k)
 	for (i = 0; i < f->qv.g.cap; i++) { /* k = 0: all should be in lap m - 1 */
 		u64 w = word(f, &apart, i);
 
-		wrong += qw_legal(w) && lap_of(w) != m - 1;
+		wrong += ipk_queue_legal(w) && lap_of(w) != m - 1;
 	}
 	best = wrong;
 	*ret_k = 0;
@@ -142,7 +142,7 @@ static u64 best_k(const struct fix *f, i64 m, u64 *ret_k)
 	for (i = 0; i < f->qv.g.cap; i++) {
 		u64 w = word(f, &apart, i);
 
-		if (!qw_legal(w))
+		if (!ipk_queue_legal(w))
 			continue;
 		wrong += (u64)(lap_of(w) != m) - (u64)(lap_of(w) != m - 1);
 		if (wrong < best) {
@@ -164,7 +164,7 @@ static int find_next(struct fix *f)
 	for (u64 i = 0; i < f->qv.g.cap; i++) {
 		u64 w = word(f, &apart, i);
 
-		if (qw_legal(w))
+		if (ipk_queue_legal(w))
 			lap[n++] = lap_of(w);
 	}
 	usual = usual_lap(lap, n);
@@ -203,7 +203,7 @@ static bool mend_burst(struct fix *f, u64 i)
 	struct qw_apart apart = {0};
 	bool good = true;
 
-	if (!(head & QW_BURST) || !qw_legal(head))
+	if (!(head & QW_BURST) || !ipk_queue_legal(head))
 		return false;
 	for (u64 k = i; k < end; k++)
 		good &= lap_of(word(f, &apart, k)) == lap_at(f, k);
@@ -218,11 +218,11 @@ static void mend_word(struct fix *f, u64 i)
 	i64 lap = lap_at(f, i);
 	u64 base = (u64)lap << QW_LAP_SHIFT;
 
-	if (!qw_legal(w) || (lap_of(w) != lap && !qw_item(w))) {
+	if (!ipk_queue_legal(w) || (lap_of(w) != lap && !qw_item(w))) {
 		*word = base + QW_LAP;
 		f->empty++;
 	} else if (lap_of(w) != lap) {
-		*word = base | (qw_given_back(w) & (QW_LAP - 1));
+		*word = base | (ipk_queue_given_back(w) & (QW_LAP - 1));
 		f->kept++;
 	}
 }

@@ -88,7 +88,7 @@ static int at_end(struct ipk_queue *q)
 		u64 w = ipk_ld(&s->w, acquire);
 
 		/* Never used, nor is any behind it; but a member that a mender has not come to. */
-		if (qw_apart(&apart, w) == 0)
+		if (ipk_queue_apart(&apart, w) == 0)
 			break;
 		if (qw_back(w)) {
 			ipk_queue_pend(q);
@@ -133,7 +133,7 @@ static int behind_head(struct ipk_queue *q, struct ipk_queue_slot *s, u64 w, i64
 #define PASS 2
 static int meet(struct ipk_queue *q, struct ipk_queue_slot *s, u64 w)
 {
-	if (!qw_legal(w))
+	if (!ipk_queue_legal(w))
 		return -EBADMSG;
 	if (ipk_queue_orphan(q, w)) {
 		ipk_queue_mend(q, s, w);

@@ -49,7 +49,7 @@ static int words_chunk(struct ipk_queue_view *qv, u8 *chunk, u64 i, u64 n, queue
 		u64 w;
 
 		memcpy(&qv->raw, at + k * qv->g.stride, sizeof(w));
-		w = qw_apart(&qv->apart, qv->raw);
+		w = ipk_queue_apart(&qv->apart, qv->raw);
 		if (w == 0 && !qv->all) {
 			*ret_end = true;
 			return 0;
@@ -206,7 +206,7 @@ static int walk_slot(struct ipk_queue_view *qv, void *arg, u64 i, u64 w)
 			return r;
 		if (after != raw) {
 			raw = after;
-			w = qw_apart(&(struct qw_apart){0}, raw);
+			w = ipk_queue_apart(&(struct qw_apart){0}, raw);
 			continue;
 		}
 		wk->last = code;

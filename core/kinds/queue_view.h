@@ -33,7 +33,7 @@ int ipk_queue_look(const struct ipk_object_view *o, struct ipk_queue_view *ret);
 
 /*
  * Calls fn with the word of each slot, n of them from slot i on and around, until it returns
- * non-zero, which is returned. Bursts are taken apart, see qw_apart(). The first word that is 0
+ * non-zero, which is returned. Bursts are taken apart, see ipk_queue_apart(). The first word that is 0
  * means that no later slot was ever used: they are skipped.
  */
 typedef int queue_word_fn(struct ipk_queue_view *qv, void *arg, u64 i, u64 w);
@@ -47,7 +47,7 @@ static inline u64 qv_slot(const struct ipk_queue_view *qv, u64 i)
 /* Can w be the word of slot i? Bursts are of elements of a fixed size, and end with the array. */
 static inline bool qv_legal(const struct ipk_queue_view *qv, u64 i, u64 w)
 {
-	return qw_legal(w) && (!(w & QW_BURST) || (qv->g.size && qw_span(w) <= qv->g.cap - i));
+	return ipk_queue_legal(w) && (!(w & QW_BURST) || (qv->g.size && qw_span(w) <= qv->g.cap - i));
 }
 
 static inline bool qw_item(u64 w)

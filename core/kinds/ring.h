@@ -85,7 +85,7 @@
  * records makes a message visible in its own line: one transfer where an index takes two.
  *
  * SHUT. Anybody stores shut = 1, waits for SLICE, stores 2. A producer looks at shut before it
- * publishes on the slow paths and after it on all. What it published while it was being shut counts
+ * begins and after it has published. What it published while it was being shut counts
  * if it decides where the ring ends before the consumer does: both compare-exchange end, 0 -> the
  * position, the producer behind its message, the consumer where it found nothing more. A producer
  * who loses takes its message back: the consumer reads on no more. It decides only once shut is 2:

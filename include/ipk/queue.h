@@ -107,7 +107,9 @@ uint64_t ipk_queue_count(struct ipk_queue *queue, uint64_t *ret_leased);
  *	-EAGAIN with IPK_NOWAIT: full, empty, or the next item is just being written. Full means
  *		that capacity items are in it; one less for each that moved up and was acknowledged
  *		since, or whose producer died, until the queue has gone once around
- *	-ETIMEDOUT; -EINTR a signal came; -ECANCELED; -ESTALE the queue or its segment was removed
+ *	-ETIMEDOUT; -EINTR a signal came; -ECANCELED
+ *	-ESTALE the queue or its segment was removed: for who would wait, or finds nothing. What can be
+ *		done is done, as in a file that was unlinked
  *	-EPIPE the queue was shut; for consumers: and nothing can come any more, not even again
  *	-EACCES the segment was attached with IPK_READ; -EDQUOT -ENOMEM the thread cannot register
  *	-EBADMSG the queue is damaged

@@ -135,8 +135,9 @@ int ipk_ring_claim(struct ipk_ring *ring, enum ipk_ring_role role, struct ipk_er
 void ipk_ring_leave(struct ipk_ring *ring, enum ipk_ring_role role);
 
 /*
- * Shuts the ring for ever and for everybody: pushes that begin later fail with -EPIPE, the consumer
- * gets what was accepted and then -EPIPE. Wakes all who wait. Takes a millisecond.
+ * Shuts the ring for ever and for everybody: pushes and reservations that begin later fail with
+ * -EPIPE, the consumer gets what was accepted and then -EPIPE. Wakes all who wait. Takes a
+ * millisecond.
  */
 int ipk_ring_shutdown(struct ipk_ring *ring);
 
@@ -149,7 +150,9 @@ int64_t ipk_ring_reset(struct ipk_ring *ring);
  * Every function below that takes a deadline (see segment.h) waits for room or for a message at
  * most until then, and returns
  *	-EAGAIN with IPK_NOWAIT: full, empty, or another producer has been at it for too long
- *	-ETIMEDOUT; -EINTR a signal came; -ECANCELED; -ESTALE the ring or its segment was removed
+ *	-ETIMEDOUT; -EINTR a signal came; -ECANCELED
+ *	-ESTALE the ring or its segment was removed: for who would wait, or finds nothing. What can be
+ *		done is done, as in a file that was unlinked
  *	-EBUSY another has the role
  *	-EPIPE the ring was shut; for the consumer: and all of it was read
  *	-EMSGSIZE the message is longer than any can be, or is not of the element's size; for pop:
@@ -449,6 +452,15 @@ IPK_RING_INLINE bool ipk_ring_room_again(struct ipk_ring_tx *t)
 	return true;
 }
 
+/*
+ * Was the ring shut before we began? Then the library says so. While we publish, it may be:
+ * ipk_ring_after_push().
+ */
+IPK_RING_INLINE bool ipk_ring_shut_before(const struct ipk_ring_tx *t)
+{
+	return IPK_RING_UNLIKELY(__atomic_load_n(t->bell, __ATOMIC_RELAXED) & IPK_RING_SHUT);
+}
+
 /* ---- copying --------------------------------------------------------------------------------- */
 
 /* Appends a message. */
@@ -457,14 +469,17 @@ IPK_RING_INLINE int ipk_ring_push(struct ipk_ring *ring, const void *data, size_
 {
 	struct ipk_ring_tx *t = ring->tx;
 
-	if (len == t->unit && (IPK_RING_LIKELY(t->at != t->stop) || ipk_ring_room_again(t))) {
+	if (len == t->unit && len != SIZE_MAX &&
+	    (IPK_RING_LIKELY(t->at != t->stop) || ipk_ring_room_again(t)) &&
+	    !ipk_ring_shut_before(t)) {
 		ipk_ring_ahead(t->at, t->stop, len);
 		memcpy((void *)t->at, data, len);
 		ipk_ring_publish_cells(t, len, 1);
 		return ipk_ring_after_push(ring, t, 1);
 	}
 	if (IPK_RING_LIKELY(len < t->below &&
-			    (intptr_t)(t->free - t->at) >= (intptr_t)ipk_ring_need(len) + 8)) {
+			    (intptr_t)(t->free - t->at) >= (intptr_t)ipk_ring_need(len) + 8) &&
+	    !ipk_ring_shut_before(t)) {
 		ipk_ring_ahead(t->at, t->free, ipk_ring_need(len));
 		ipk_ring_copy((void *)(t->at + 8), data, len);
 		ipk_ring_publish(t, len, 0);
@@ -483,7 +498,7 @@ IPK_RING_INLINE int ipk_ring_pop(struct ipk_ring *ring, void *buf, size_t size, 
 	struct ipk_ring_rx *c = ring->rx;
 	size_t len;
 
-	if (size == c->unit) {
+	if (size == c->unit && size != SIZE_MAX) {
 		int more = IPK_RING_LIKELY(c->cell != c->stop) ? 1 : ipk_ring_look_again(c);
 
 		if (IPK_RING_LIKELY(more > 0)) {
@@ -526,7 +541,7 @@ IPK_RING_INLINE int ipk_ring_push_array(struct ipk_ring *ring, const void *value
 		return ipk_ring_push_array_slow(ring, values, n, deadline);
 	if (t->stop - t->at < bytes)
 		ipk_ring_room_again(t);
-	if (t->stop - t->at < bytes || t->at == t->stop)
+	if (t->stop - t->at < bytes || t->at == t->stop || ipk_ring_shut_before(t))
 		return ipk_ring_push_array_slow(ring, values, n, deadline);
 	ipk_ring_ahead(t->at, t->stop, bytes);
 	memcpy((void *)t->at, values, bytes);
@@ -589,7 +604,8 @@ IPK_RING_INLINE int ipk_ring_reserve(struct ipk_ring *ring, size_t len,
 	struct ipk_ring_tx *t = ring->tx;
 
 	if (IPK_RING_UNLIKELY(len >= t->below ||
-			      (intptr_t)(t->free - t->at) < (intptr_t)ipk_ring_need(len) + 8))
+			      (intptr_t)(t->free - t->at) < (intptr_t)ipk_ring_need(len) + 8) ||
+	    ipk_ring_shut_before(t))
 		return ipk_ring_reserve_slow(ring, len, ret_room, deadline);
 	ipk_ring_ahead(t->at, t->free, ipk_ring_need(len));
 	ret_room->data = (void *)(t->at + 8);

@@ -88,7 +88,9 @@ uint64_t ipk_stack_count(const struct ipk_stack *stack, uint64_t *ret_leased);
  * Every function below that takes a deadline (see segment.h) waits for room or for an item at most
  * until then, and returns
  *	-EAGAIN with IPK_NOWAIT: full or empty, or a stopped process is in the middle of a change
- *	-ETIMEDOUT; -EINTR a signal came; -ECANCELED; -ESTALE the stack or its segment was removed
+ *	-ETIMEDOUT; -EINTR a signal came; -ECANCELED
+ *	-ESTALE the stack or its segment was removed: for who would wait, or finds nothing. What can be
+ *		done is done, as in a file that was unlinked
  *	-EPIPE the stack was shut; for consumers: and nothing can come any more, not even again
  *	-EACCES the segment was attached with IPK_READ; -EDQUOT -ENOMEM the thread cannot register
  *	-EBADMSG the stack is damaged

@@ -103,7 +103,9 @@ installed() {
 	installed
 	nm -D --defined-only "$lib" | awk '$2 != "A" { sub(/@.*/, "", $3); print $3 }' | sort >exported
 	[ -s exported ]
-	run ! grep -v '^ipk_' exported
+	nm -g --defined-only "${lib%so}a" 2>/dev/null | awk 'NF == 3 { print $3 }' >static
+	[ -s static ]
+	run ! grep -v '^ipk_' exported static
 	while read -r name; do
 		grep -qw "$name" root/usr/local/include/ipk/*.h || { echo "$name: in no header"; return 1; }
 	done <exported

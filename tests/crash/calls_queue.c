@@ -38,7 +38,7 @@ static u64 oldest(struct ipk_queue *q)
 	bool holds[64] = {false};
 
 	for (; n < q->g.cap && n < IPK_ARRAY_LEN(holds); n++)
-		holds[n] = qw_st(qw_apart(&apart, ipk_ld(&q_slot(q, n)->w, relaxed))) >=
+		holds[n] = qw_st(ipk_queue_apart(&apart, ipk_ld(&q_slot(q, n)->w, relaxed))) >=
 			   IPK_QUEUE_FULL;
 	/* Backwards, a lap at most; there may be holes that the dead left. */
 	for (u64 i = tail, left = n; left; left--) {

@@ -221,7 +221,7 @@ static void acknowledge_some(struct oracle *o, u64 i, u32 n)
 		o->norphan -= n;
 	} else {
 		set_word(o->q, i, (w & ~QW_ST(3)) | QW_ST(IPK_QUEUE_FULL));
-		some_members(o, i, n, qw_given_back(lap));
+		some_members(o, i, n, ipk_queue_given_back(lap));
 	}
 }
 

@@ -67,7 +67,7 @@ static void a_late_sweeper_robs_nobody(void **state)
 	assert_int_equal(slot_word(q, 0), word(0, IPK_QUEUE_FULL, 1, 0));
 	again = word(0, IPK_QUEUE_TAKEN, 1, dead_slot);
 	set_word(q, 0, again);
-	assert_false(ipk_cas(&q_slot(q, 0)->w, &seen, qw_given_back(seen), acq_rel));
+	assert_false(ipk_cas(&q_slot(q, 0)->w, &seen, ipk_queue_given_back(seen), acq_rel));
 	assert_int_equal(slot_word(q, 0), again);
 	drop_queue(q);
 }
@@ -79,11 +79,11 @@ static void the_count_never_stands_still(void **state)
 
 	(void)state;
 	for (int i = 0; i < 300; i++) {
-		u64 back = qw_given_back(w),
+		u64 back = ipk_queue_given_back(w),
 		    next = qw_lap(back) | (back & QW_RDC) | QW_ST(IPK_QUEUE_TAKEN) | 9;
 
 		assert_true(qw_back(back));
-		assert_true(qw_legal(back) && qw_legal(next));
+		assert_true(ipk_queue_legal(back) && ipk_queue_legal(next));
 		assert_int_not_equal(next, w);
 		w = next;
 	}

@@ -199,22 +199,20 @@ static void a_shut_ring_gives_what_it_has_and_then_the_end(void **state)
 	for (u32 i = 0; i < IPK_ARRAY_LEN(kinds); i++) {
 		struct ipk_ring *ring = make_ring(&kinds[i]);
 		struct ipk_ring_message m;
+		struct ipk_ring_room room;
+		u64 val = 4;
 
 		assert_int_equal(push_u64(ring, 1), 0);
 		assert_int_equal(push_u64(ring, 2), 0);
 		assert_false(ipk_ring_is_shut(ring));
 		assert_int_equal(ipk_ring_shutdown(ring), 0);
 		assert_true(ipk_ring_is_shut(ring));
-		/* The producer may only see it now; whether this one counts, the consumer knows. */
-		if (push_u64(ring, 3) == 0) {
-			assert_int_equal(push_u64(ring, 4), -EPIPE);
-			assert_int_equal(pop_u64(ring), 1);
-			assert_int_equal(pop_u64(ring), 2);
-			assert_int_equal(pop_u64(ring), 3);
-		} else {
-			assert_int_equal(pop_u64(ring), 1);
-			assert_int_equal(pop_u64(ring), 2);
-		}
+		assert_int_equal(push_u64(ring, 3), -EPIPE);
+		assert_int_equal(ipk_ring_reserve(ring, 8, &room, IPK_NOWAIT), -EPIPE);
+		if (strcmp(kinds[i].type, "u64") == 0)
+			assert_int_equal(ipk_ring_push_array(ring, &val, 1, IPK_NOWAIT), -EPIPE);
+		assert_int_equal(pop_u64(ring), 1);
+		assert_int_equal(pop_u64(ring), 2);
 		assert_int_equal(pop_u64(ring), -EPIPE);
 		assert_int_equal(ipk_ring_peek(ring, &m, IPK_FOREVER), -EPIPE);
 		assert_int_equal(push_u64(ring, 5), -EPIPE);
@@ -229,6 +227,28 @@ static void a_shut_ring_gives_what_it_has_and_then_the_end(void **state)
 	}
 }
 
+/* Where read() failed, say. */
+static void a_length_of_minus_one_is_too_long(void **state)
+{
+	static const char *const types[] = {"u64", "bytes"};
+
+	(void)state;
+	for (u32 i = 0; i < 2; i++) {
+		struct ipk_ring *ring = make_plain(types[i], 0);
+		u64 val = 1;
+
+		assert_int_equal(push_u64(ring, 1), 0);
+		assert_int_equal(ipk_ring_push(ring, &val, (size_t)-1, IPK_NOWAIT), -EMSGSIZE);
+		assert_int_equal(push_u64(ring, 2), 0);
+		assert_int_equal(pop_u64(ring), 1);
+		assert_int_equal(pop_u64(ring), 2);
+		assert_int_equal(ipk_ring_shutdown(ring), 0);
+		assert_int_equal(ipk_ring_push(ring, &val, (size_t)-1, IPK_NOWAIT), -EMSGSIZE);
+		assert_sound();
+		drop_ring(ring);
+	}
+}
+
 static void what_is_pushed_behind_the_end_does_not_count(void **state)
 {
 	static const char *const types[] = {"u64", "bytes"};
@@ -237,13 +257,17 @@ static void what_is_pushed_behind_the_end_does_not_count(void **state)
 	for (u32 i = 0; i < 2; i++) {
 		struct ipk_ring *ring = make_plain(types[i], 0);
 		struct ipk_ring *other = open_ring(ring_handle(ring)->obj.seg, "r");
+		struct ipk_ring_room room;
+		u64 two = 2;
 
 		assert_int_equal(push_u64(ring, 1), 0);
+		assert_int_equal(ipk_ring_reserve(ring, 8, &room, IPK_NOWAIT), 0);
+		memcpy(room.data, &two, 8);
 		assert_int_equal(ipk_ring_shutdown(other), 0);
 		assert_int_equal(pop_u64(other), 1);
 		assert_int_equal(pop_u64(other), -EPIPE);
-		/* The producer has not looked since: it finds the end decided, and takes its
-		 * message back. */
+		/* The producer finds the end decided, and takes its message back. */
+		assert_int_equal(ipk_ring_commit(ring, &room, 8), -EPIPE);
 		assert_int_equal(push_u64(ring, 2), -EPIPE);
 		assert_int_equal(push_u64(ring, 3), -EPIPE);
 		assert_int_equal(ipk_ring_used(ring), 0);
@@ -334,6 +358,7 @@ int main(void)
 		T(removal_wakes_who_waits),
 		T(who_polls_is_told_of_a_removal),
 		T(who_was_woken_and_got_something_waits_no_more),
+		T(a_length_of_minus_one_is_too_long),
 		T(a_shut_ring_gives_what_it_has_and_then_the_end),
 		T(what_is_pushed_behind_the_end_does_not_count),
 		T(shutting_wakes_who_waits),
