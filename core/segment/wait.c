@@ -26,7 +26,7 @@
 
 #define SPIN_MAX INT64_C(20000) /* ns: less than one sleep and wake-up costs */
 #define SPIN_MIN INT64_C(1000)
-#define SPIN_SHORT (2 * SPIN_MAX) /* a sleep as short as this was not worth its while */
+#define SPIN_SHORT (3 * SPIN_MAX) /* a sleep as short as this was not worth its while: two wakes */
 #define SPIN_VAIN 4		  /* lessons in vain: whom we wait for does not run while we do */
 #define SPIN_SKIP_LOG2 8	  /* of the short sleeps between two lessons, at most */
 #define SPIN_OVER UINT32_MAX
@@ -226,7 +226,7 @@ int ipk_wait_once(struct ipk_self *me, struct ipk_waiter *w, i64 deadline, bool 
 	r = wait_all(me, w, began, deadline);
 	if (r == -ENOSYS)
 		r = wait_first(me, w, began, deadline);
-	if (r >= 0)
+	if (r >= 0 || r == -EAGAIN)
 		ipk_spin_learn(ipk_now() - began);
 	*ret_death = chain_wake(w);
 	if (cancel_word && ipk_ld(cancel_word, acquire))
