@@ -240,7 +240,8 @@ static bool nothing(struct ipk_ring_handle *h, struct ipk_ring_rx *c)
 	u64 now = h->g.unit ? c->pos : c->count;
 
 	note_flow(c, now - c->last);
-	c->last = now;
+	if (c->last != now)
+		c->last = now;
 	if (c->flow)
 		pause_a_little();
 	if (c->rec ? (u32)ipk_ld((u64 *)c->rec, relaxed) != 0

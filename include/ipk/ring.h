@@ -422,9 +422,12 @@ IPK_RING_INLINE int ipk_ring_look_again(struct ipk_ring_rx *c)
 	if (IPK_RING_UNLIKELY(!c->cell))
 		return -1;
 	__builtin_prefetch((const void *)c->cell);
-	bytes = (__atomic_load_n(c->tail, __ATOMIC_ACQUIRE) - c->pos) * c->unit;
+	bytes = __atomic_load_n(c->tail, __ATOMIC_ACQUIRE) - c->pos; /* elements, that is */
 	if (!bytes)
 		return 0;
+	if (IPK_RING_UNLIKELY(bytes > c->cap))
+		return -1;
+	bytes *= c->unit;
 	if (IPK_RING_UNLIKELY(bytes > c->cap))
 		return -1;
 	if (bytes < IPK_RING_ENOUGH)
@@ -442,7 +445,10 @@ IPK_RING_INLINE bool ipk_ring_room_again(struct ipk_ring_tx *t)
 
 	if (IPK_RING_UNLIKELY(!t->stop))
 		return false;
-	bytes = (t->pos - __atomic_load_n(t->head, __ATOMIC_ACQUIRE)) * t->unit;
+	bytes = t->pos - __atomic_load_n(t->head, __ATOMIC_ACQUIRE); /* elements */
+	if (IPK_RING_UNLIKELY(bytes >= t->cap))
+		return false;
+	bytes *= t->unit;
 	if (IPK_RING_UNLIKELY(bytes >= t->cap))
 		return false;
 	bytes = t->cap - bytes;

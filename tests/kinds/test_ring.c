@@ -285,6 +285,25 @@ static void a_changed_message_is_reported_and_dropped(void **state)
 	drop_ring(ring);
 }
 
+/* Whatever bit of it: 2^61 elements of 8 bytes are 0 bytes in 64 bits. */
+static void a_tail_that_cannot_be_is_told(void **state)
+{
+	struct ipk_ring *ring = make_plain("u64", 1024);
+	struct ipk_ring_handle *h = ring_handle(ring);
+
+	(void)state;
+	assert_int_equal(push_u64(ring, 1), 0);
+	assert_int_equal(pop_u64(ring), 1);
+	for (u32 bit = 8; bit < 64; bit++) {
+		ipk_st(&h->b->tail, UINT64_C(1) | UINT64_C(1) << bit, relaxed);
+		assert_int_equal(pop_u64(ring), -EBADMSG);
+	}
+	ipk_st(&h->b->tail, UINT64_C(1), relaxed);
+	assert_int_equal(pop_u64(ring), -EAGAIN);
+	assert_sound();
+	drop_ring(ring);
+}
+
 static void a_damaged_ring_is_told_and_can_be_emptied(void **state)
 {
 	struct ipk_ring *ring = make_plain("str", 1024);
@@ -392,6 +411,7 @@ int main(void)
 		T(sixty_four_messages_are_popped_at_once),
 		T(arrays_of_elements_go_around_the_end),
 		T(a_changed_message_is_reported_and_dropped),
+		T(a_tail_that_cannot_be_is_told),
 		T(a_damaged_ring_is_told_and_can_be_emptied),
 		T(what_makes_no_sense_is_refused),
 		T(memory_besides_the_capacity_is_that_of_a_message),
