@@ -130,8 +130,10 @@ static int take_wait(struct ipk_queue *q, struct ipk_self *me, queue_attempt *at
 
 	if (!queue_again(r))
 		return r;
+	if (deadline == IPK_NOWAIT && ipk_poll_sweep(me)) /* who had taken something may be dead */
+		r = attempt(q, me, arg);
 	if (deadline == IPK_NOWAIT)
-		return take_nothing(q);
+		return queue_again(r) ? take_nothing(q) : r;
 	return ipk_queue_wait(q, me, &q->b->items, deadline, attempt, arg);
 }
 
@@ -178,7 +180,8 @@ __attribute__((noinline)) int ipk_queue_pop_slow(struct ipk_queue *q, void *buf,
 {
 	int r;
 
-	if (deadline == IPK_NOWAIT && ipk_fast_self(&q->obj.fast) <= IPK_QUEUE_OWN && empty(q))
+	if (deadline == IPK_NOWAIT && ipk_fast_self(&q->obj.fast) <= IPK_QUEUE_OWN && empty(q) &&
+	    ++ipk_fast_3[IPK_FAST_WAYS] % IPK_FAST_POLLS)
 		return -EAGAIN;
 	r = ipk_queue_pop_many(q, buf, size, ret_item, 1, deadline);
 	return r < 0 ? r : 0;

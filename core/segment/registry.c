@@ -23,7 +23,7 @@
 
 IPK_TLS struct ipk_self *ipk_self_cache;
 static IPK_TLS struct ipk_self *thread_selves;
-__thread uint64_t ipk_fast_3[IPK_FAST_WAYS];
+__thread uint64_t ipk_fast_3[IPK_FAST_WAYS + 1];
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static pthread_key_t thread_key;

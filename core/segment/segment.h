@@ -317,6 +317,13 @@ bool ipk_dead(struct ipk_segment *seg, u32 slot, bool ask);
  */
 int ipk_sweep(struct ipk_self *me, i64 deadline);
 
+/*
+ * For who found nothing and does not wait: who only polls is woken by no death, and so has to look
+ * for the dead by itself, once in an interval. True: something was made good, look again.
+ */
+bool ipk_poll_sweep(struct ipk_self *me);
+extern i64 ipk_poll_interval; /* ns; IPK_FOREVER: never, for tests */
+
 /* ---- events -------------------------------------------------------------------------------- */
 
 /*

@@ -210,6 +210,19 @@ int ipk_sweep(struct ipk_self *me, i64 deadline)
 	return n;
 }
 
+i64 ipk_poll_interval = 1000000;
+
+bool ipk_poll_sweep(struct ipk_self *me)
+{
+	static IPK_TLS i64 last;
+	i64 now = ipk_now();
+
+	if (now - last < ipk_poll_interval)
+		return false;
+	last = now;
+	return ipk_sweep(me, IPK_NOWAIT) > 0;
+}
+
 int ipk_segment_sweep(struct ipk_segment *seg)
 {
 	int error = 0;

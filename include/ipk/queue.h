@@ -107,6 +107,8 @@ uint64_t ipk_queue_count(struct ipk_queue *queue, uint64_t *ret_leased);
  *	-EAGAIN with IPK_NOWAIT: full, empty, or the next item is just being written. Full means
  *		that capacity items are in it; one less for each that moved up and was acknowledged
  *		since, or whose producer died, until the queue has gone once around
+ *		Who polls looks for the dead himself, at each 32nd poll that finds nothing, and once
+ *		a millisecond at most: what they had taken comes back
  *	-ETIMEDOUT; -EINTR a signal came; -ECANCELED
  *	-ESTALE the queue or its segment was removed: for who would wait, or finds nothing. What can be
  *		done is done, as in a file that was unlinked
@@ -261,7 +263,7 @@ ipk_inline int ipk_queue_pop(struct ipk_queue *queue, void *buf, size_t size,
 			memcpy(buf, &out, size);
 			return ipk_fast_likely(ipk_queue_get_told(b)) ? 0 : ipk_queue_get_tell(queue);
 		}
-		if (r < 0 && deadline == IPK_NOWAIT)
+		if (r < 0 && deadline == IPK_NOWAIT && ipk_fast_poll())
 			return -EAGAIN;
 		memset(&passed, 0, sizeof(passed));
 		r = ipk_queue_pop_slow(queue, &passed, size, NULL, deadline);
@@ -273,7 +275,7 @@ ipk_inline int ipk_queue_pop(struct ipk_queue *queue, void *buf, size_t size,
 		r = ipk_queue_get(f, buf, size, &t);
 		if (ipk_fast_likely(r > 0))
 			return ipk_fast_likely(ipk_queue_get_told(b)) ? 0 : ipk_queue_get_tell(queue);
-		if (r < 0 && deadline == IPK_NOWAIT)
+		if (r < 0 && deadline == IPK_NOWAIT && ipk_fast_poll())
 			return -EAGAIN;
 	}
 	return ipk_queue_pop_slow(queue, buf, size, ret_item, deadline);

@@ -480,6 +480,7 @@ int main(int argc, char **argv)
 	}
 	step_pin();
 	ipk_wait_spins = false;
+	ipk_poll_interval = IPK_FOREVER;
 	memo_open();
 	crash_dir = getenv("IPK_DIR");
 	if (!crash_dir) {

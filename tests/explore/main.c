@@ -283,6 +283,7 @@ int main(int argc, char **argv)
 
 	options(argc, argv);
 	ipk_wait_spins = false;
+	ipk_poll_interval = IPK_FOREVER;
 	if (option.each)
 		return weaken_each();
 	if (option.weak)

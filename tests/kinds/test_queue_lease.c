@@ -202,6 +202,38 @@ static void all_items_may_be_leased(void **state)
 	drop_queue(q);
 }
 
+static void lease_and_die(struct ipk_queue *q)
+{
+	struct ipk_queue_lease lease;
+
+	if (ipk_queue_lease(q, &lease, IPK_NOWAIT) == 0)
+		raise(SIGKILL);
+}
+
+/* Nobody sleeps, attaches or leaves meanwhile: there is no other who would look for the dead. */
+static void who_only_polls_gets_what_a_dead_one_had_leased(void **state)
+{
+	static const char *const types[] = {"u64", "str"};
+
+	(void)state;
+	for (u32 i = 0; i < 2; i++) {
+		struct ipk_queue *q = make_queue(types[i], 4);
+		char buf[8];
+		int r;
+
+		assert_int_equal(ipk_queue_push(q, "abcdefgh", 8, IPK_NOWAIT), 0);
+		assert_int_equal(ipk_queue_pop(q, buf, 8, NULL, IPK_NOWAIT), 0);
+		assert_int_equal(ipk_queue_push(q, "abcdefgh", 8, IPK_NOWAIT), 0);
+		die_in(lease_and_die);
+		do
+			r = ipk_queue_pop(q, buf, 8, NULL, IPK_NOWAIT);
+		while (r == -EAGAIN);
+		assert_int_equal(r, 0);
+		assert_memory_equal(buf, "abcdefgh", 8);
+		drop_queue(q);
+	}
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, dir_setup, dir_teardown)
 
 int main(void)
@@ -214,6 +246,7 @@ int main(void)
 		T(a_child_does_not_inherit_a_lease),
 		TRACE(B3, a_long_lease_does_not_hold_up_the_others),
 		T(all_items_may_be_leased),
+		T(who_only_polls_gets_what_a_dead_one_had_leased),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
