@@ -186,9 +186,8 @@ const struct ipk_op ipk_channel_ops[] = {
 	 .flags = IPK_OP_WRITE | IPK_OP_CONSUME | IPK_OP_BLOCK | IPK_OP_OUT | IPK_OP_COUNT,
 	 .run = run_recv},
 	{.name = "select",
-	 .summary = "receive from one of several channels, or send where =VALUE follows, whichever "
-		    "can "
-		    "go on, and print which",
+	 .summary = "receive from one of several channels, or send where =VALUE follows, "
+		    "whichever can go on, and print which",
 	 .example = "ipcctl new S/y channel; ipcctl send S/y hello; ipcctl select S/x S/y",
 	 .flags = IPK_OP_WRITE | IPK_OP_CONSUME | IPK_OP_BLOCK | IPK_OP_OUT | IPK_OP_MANY,
 	 .run = run_select},
@@ -270,20 +269,14 @@ const struct ipk_kind ipk_kind_channel = {
 	.name = "channel",
 	.summary = "values from senders to receivers, with a buffer or hand to hand, and select",
 	.text = "A channel passes values from any number of senders to any number of receivers. "
-		"With --cap N "
-		"it holds up to N of them; with --cap 0 sender and receiver meet: send returns "
-		"when its "
-		"value was received. select waits for several channels and does one thing on one "
-		"of "
-		"them: receives, or sends where the REF is followed by =VALUE. What a dead process "
-		"had "
-		"offered is withdrawn; each value is received once, and what a receiver had when "
-		"it died "
-		"is gone with it. close lets nothing more in: receivers get what is there, and "
-		"then the "
-		"end, which a select takes for something that can go on. A channel takes memory "
-		"for what "
-		"is in it, whatever its cap.",
+		"With --cap N it holds up to N of them; with --cap 0 sender and receiver meet: "
+		"send returns when its value was received. select waits for several channels and "
+		"does one thing on one of them: receives, or sends where the REF is followed by "
+		"=VALUE. What a dead process had offered is withdrawn; each value is received "
+		"once, and what a receiver had when it died is gone with it. close lets nothing "
+		"more in: receivers get what is there, and then the end, which a select takes "
+		"for something that can go on. A channel takes memory for what is in it, "
+		"whatever its cap.",
 	.type = "str",
 	.flags = IPK_KIND_INDEXED | IPK_KIND_PUSH,
 	.params = params,

@@ -316,18 +316,13 @@ const struct ipk_kind ipk_kind_future = {
 	.name = "future",
 	.summary = "one value that will be there some day, or the reason why not",
 	.text = "A future is pending until somebody sets it, once, to a value of any type, or "
-		"fails it with "
-		"a reason; all who wait for it are told. A process, or a command (claim REF -- "
-		"CMD), may "
-		"claim it: then it alone completes it, and when it ends or dies without having "
-		"done so, "
-		"the future is broken, and nobody waits for ever. Texts that were left with then "
-		"are "
-		"given to workers (lease REF -- CMD) when it is completed, each to one at a time, "
-		"oldest "
-		"first; what a worker had when it died goes to another. reset begins anew; texts "
-		"that "
-		"are not done stay for the next time.",
+		"fails it with a reason; all who wait for it are told. A process, or a command "
+		"(claim REF -- CMD), may claim it: then it alone completes it, and when it ends "
+		"or dies without having done so, the future is broken, and nobody waits for "
+		"ever. Texts that were left with then are given to workers (lease REF -- CMD) "
+		"when it is completed, each to one at a time, oldest first; what a worker had "
+		"when it died goes to another. reset begins anew; texts that are not done stay "
+		"for the next time.",
 	.type = "str",
 	.flags = IPK_KIND_VALUE,
 	.params = params,

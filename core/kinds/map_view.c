@@ -220,18 +220,13 @@ const struct ipk_kind ipk_kind_map = {
 	.name = "map",
 	.summary = "values by key, both of any length, in a hash table that grows and shrinks",
 	.text = "A map holds values by key. Keys and values are of any type, fixed or variable "
-		"(--key and "
-		"--type, both str by default). Its table grows and shrinks by itself; --cap says "
-		"how "
-		"many entries are expected and is no limit. Readers never wait: they get the old "
-		"or the "
-		"new value of a key, whole, whatever writers do, and also when a writer was "
-		"stopped or "
-		"killed in the middle. Writers take turns; a killed writer leaves the old value or "
-		"the "
-		"new one, and its turn passes on. Entries are listed by the hash of their keys, "
-		"which "
-		"is always the same order for the same keys and --seed.",
+		"(--key and --type, both str by default). Its table grows and shrinks by itself; "
+		"--cap says how many entries are expected and is no limit. Readers never wait: "
+		"they get the old or the new value of a key, whole, whatever writers do, and "
+		"also when a writer was stopped or killed in the middle. Writers take turns; a "
+		"killed writer leaves the old value or the new one, and its turn passes on. "
+		"Entries are listed by the hash of their keys, which is always the same order "
+		"for the same keys and --seed.",
 	.type = "str",
 	.key = "str",
 	.flags = IPK_KIND_KEYED | IPK_KIND_WRITE_ITEM | IPK_KIND_REMOVE_ITEM,

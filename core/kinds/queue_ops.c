@@ -115,18 +115,15 @@ const struct ipk_kind ipk_kind_queue = {
 	.version = IPK_QUEUE_VERSION,
 	.name = "queue",
 	.summary = "first in, first out, for any number of producers and consumers",
-	.text = "A bounded queue of values. push appends and waits while it is full; pop takes the "
-		"oldest value, prints it and then acknowledges it; lease hands it to a command and "
-		"acknowledges it when that succeeds. What was taken and not acknowledged when its "
-		"consumer died, or was given back, is delivered again before younger values, "
-		"marked as "
-		"redelivered. A producer that dies leaves its value wholly or not at all. A leased "
-		"value "
-		"counts as used and does not hold up the others. close lets nothing more in: "
-		"consumers "
-		"get what is there, what is leased and comes back included, and then the end. "
-		"Values of "
-		"a variable type (str, bytes, json) may have any length that fits the segment.",
+	.text = "A bounded queue of values. push appends and waits while it is full; pop takes "
+		"the oldest value, prints it and then acknowledges it; lease hands it to a "
+		"command and acknowledges it when that succeeds. What was taken and not "
+		"acknowledged when its consumer died, or was given back, is delivered again "
+		"before younger values, marked as redelivered. A producer that dies leaves its "
+		"value wholly or not at all. A leased value counts as used and does not hold up "
+		"the others. close lets nothing more in: consumers get what is there, what is "
+		"leased and comes back included, and then the end. Values of a variable type "
+		"(str, bytes, json) may have any length that fits the segment.",
 	.type = "str",
 	.flags = IPK_KIND_INDEXED | IPK_KIND_PUSH,
 	.params = params,

@@ -127,18 +127,12 @@ const struct ipk_kind ipk_kind_set = {
 	.name = "set",
 	.summary = "values, each of them once, in a hash table that grows and shrinks",
 	.text = "A set holds values of any type, fixed or variable, each of them once. Its table "
-		"grows "
-		"and shrinks by itself; --cap says how many values are expected and is no limit. "
-		"Readers "
-		"never wait, whatever writers do, and also when a writer was stopped or killed in "
-		"the "
-		"middle. Writers take turns; a killed writer leaves its value in the set or not, "
-		"and its "
-		"turn passes on. Values are listed by their hash, which is always the same order "
-		"for the "
-		"same values and --seed. In the mount each value is a file's name: touch adds one, "
-		"rm "
-		"removes it.",
+		"grows and shrinks by itself; --cap says how many values are expected and is no "
+		"limit. Readers never wait, whatever writers do, and also when a writer was "
+		"stopped or killed in the middle. Writers take turns; a killed writer leaves its "
+		"value in the set or not, and its turn passes on. Values are listed by their "
+		"hash, which is always the same order for the same values and --seed. In the "
+		"mount each value is a file's name: touch adds one, rm removes it.",
 	.type = "str",
 	.flags = IPK_KIND_KEYED | IPK_KIND_REMOVE_ITEM,
 	.params = ipk_map_params,

@@ -96,21 +96,15 @@ const struct ipk_kind ipk_kind_stack = {
 	.name = "stack",
 	.summary = "last in, first out, for any number of producers and consumers",
 	.text = "A bounded stack of values. push puts a value on top and waits while it is full; "
-		"pop takes "
-		"the newest value, prints it and then acknowledges it; lease hands it to a command "
-		"and "
-		"acknowledges it when that succeeds. What was taken and not acknowledged when its "
-		"consumer "
-		"died, or was given back, is on top again, marked as redelivered. A producer that "
-		"dies "
-		"leaves its value wholly or not at all. Positions count from the bottom; a leased "
-		"value "
-		"counts as used, and is listed above the top, where it would come back to. close "
-		"lets nothing "
-		"more in: consumers get what is there, what is leased and comes back included, and "
-		"then the "
-		"end. Values of a variable type (str, bytes, json) may have any length that fits "
-		"the segment.",
+		"pop takes the newest value, prints it and then acknowledges it; lease hands it "
+		"to a command and acknowledges it when that succeeds. What was taken and not "
+		"acknowledged when its consumer died, or was given back, is on top again, marked "
+		"as redelivered. A producer that dies leaves its value wholly or not at all. "
+		"Positions count from the bottom; a leased value counts as used, and is listed "
+		"above the top, where it would come back to. close lets nothing more in: "
+		"consumers get what is there, what is leased and comes back included, and then "
+		"the end. Values of a variable type (str, bytes, json) may have any length that "
+		"fits the segment.",
 	.type = "str",
 	.flags = IPK_KIND_INDEXED | IPK_KIND_PUSH,
 	.params = params,

@@ -334,9 +334,9 @@ static int unknown(struct parse *ps, size_t pos, const char *name, size_t len)
 	char shown[40];
 
 	return ipk_error_set(ps->err, -EINVAL,
-			     "column %zu: no operator \"%s\"; there are map filter take skip fold "
-			     "scan window batch "
-			     "merge zip throttle distinct sum mean min max count",
+			     "column %zu: no operator \"%s\"; there are map filter take skip "
+			     "fold scan window batch merge zip throttle distinct sum mean min "
+			     "max count",
 			     pos + 1, ipk_quote(name, len, shown, sizeof(shown)));
 }
 

@@ -69,8 +69,8 @@ static int lock_sleep(struct ipk_self *me, u64 *w, u64 v, i64 deadline)
 int ipk_lock(struct ipk_self *me, u64 *w, i64 deadline)
 {
 	struct ipk_spin spin = {0};
-	u64 slept =
-		0; /* W once we slept: others may sleep still, and our unlock has to wake them */
+	/* W once we slept: others may sleep still, and our unlock has to wake them. */
+	u64 slept = 0;
 	/* Acquire: the word before the liveness of its owner. */
 	u64 v = ipk_ld(w, acquire);
 	int r;
