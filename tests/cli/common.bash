@@ -14,6 +14,7 @@ setup() {
 teardown() {
 	local pid
 	for pid in "${pids[@]}"; do
+		pkill -9 -P "$pid" # the command of one that holds something
 		kill -9 "$pid" 2>/dev/null
 		wait "$pid" 2>/dev/null
 	done

@@ -106,7 +106,7 @@ load common
 }
 
 @test "who is interrupted has not failed" {
-	ipcctl new -P S/l lazy --command '[ -e good ] || { touch begun; sleep 1000; }; echo good'
+	ipcctl new -P S/l lazy --command '[ -e good ] || { touch begun; exec sleep 1000; }; echo good'
 	background ipcctl force S/l
 	until_true [ -e begun ]
 	kill -TERM "$pid"

@@ -17,6 +17,7 @@ teardown() {
 	local pid i
 	[ -n "$M" ] || return 0
 	for pid in "${pids[@]}"; do
+		pkill -9 -P "$pid" # the command of one that holds something
 		kill -9 "$pid" 2>/dev/null
 	done
 	cd /
