@@ -386,6 +386,16 @@ static struct ipk_future *future_open(struct ipk_segment *seg)
 	return f;
 }
 
+/*
+ * Once in a while who awaits it is to run before it is taken back (it may be dead as well): else on
+ * a busy machine nobody ever sees one.
+ */
+static void let_it_be_seen(void)
+{
+	for (unsigned n = 10; n && ledger->awaited < ledger->promised && !soak_stop(); n--)
+		yield_turn();
+}
+
 static void promiser(unsigned number)
 {
 	struct ipk_future *f = future_open(soak_attach());
@@ -396,6 +406,8 @@ static void promiser(unsigned number)
 		uint64_t id;
 
 		if (r == -EEXIST || r == -EOWNERDEAD) {
+			if (ledger->promised % 64 == 0)
+				let_it_be_seen();
 			r = ipk_future_reset(f);
 			if (r != -EBUSY)
 				soak_answered("reset", r);
