@@ -4,6 +4,8 @@
 #include <stdlib.h>
 
 #include "kinds/array.h"
+#include "kinds/await.h"
+#include "kinds/hooks.h"
 #include "type.h"
 
 int ipk_array_key(const char *key, size_t len, u64 cap, u64 *ret_from, u64 *ret_to,
@@ -34,13 +36,6 @@ int ipk_array_key(const char *key, size_t len, u64 cap, u64 *ret_from, u64 *ret_
 	*ret_from = from;
 	*ret_to = to;
 	return 0;
-}
-
-static i64 call_deadline(const struct ipk_call *call)
-{
-	if (call->timeout < 0)
-		return IPK_FOREVER;
-	return call->timeout ? ipk_deadline(call->timeout) : IPK_NOWAIT;
 }
 
 static int call_range(struct ipk_call *call, u64 *ret_from, u64 *ret_to)
@@ -108,7 +103,7 @@ static int store_held(struct intake *in)
 
 	if (!in->held)
 		return 0;
-	r = ipk_array_set_slice(in->a, in->at, in->held, in->buf.data, call_deadline(in->call));
+	r = ipk_array_set_slice(in->a, in->at, in->held, in->buf.data, ipk_call_deadline(in->call));
 	if (r < 0)
 		return r;
 	in->at += in->held;
@@ -164,26 +159,14 @@ static int take_values(struct ipk_call *call, u64 from, u64 to, bool exact)
 static int one_value(struct ipk_call *call, struct ipk_buf *ret)
 {
 	struct ipk_array *a = call->handle;
-	struct ipk_item items[2];
-	int n, r;
+	int r = ipk_call_one_value(call, ret);
 
-	n = call->next(call, items, 2);
-	if (n < 0)
-		return n;
-	if (n != 1)
-		return ipk_error_set(&call->err, -E2BIG,
-				     n ? "one value is wanted, there are more"
-				       : "one value is wanted");
-	if (items[0].len != a->g.size)
+	if (r == 0)
+		return ipk_error_set(&call->err, -E2BIG, "one value is wanted");
+	if (r > 0 && ret->len != a->g.size)
 		return ipk_error_set(&call->err, -EINVAL, "an element has %u bytes, not %llu",
-				     a->g.size, (unsigned long long)items[0].len);
-	r = ipk_buf_add(ret, items[0].data, items[0].len);
-	if (r < 0)
-		return r;
-	n = call->next(call, items, 1);
-	if (n > 0)
-		return ipk_error_set(&call->err, -E2BIG, "one value is wanted, there are more");
-	return n;
+				     a->g.size, (unsigned long long)ret->len);
+	return r < 0 ? r : 0;
 }
 
 static int differs(struct ipk_call *call, u64 index, const void *has)
@@ -222,7 +205,7 @@ static int set_if_equal(struct ipk_call *call, u64 index)
 			r = differs(call, index, has.data);
 			break;
 		}
-		r = ipk_array_cas(a, index, has.data, val.data, call_deadline(call));
+		r = ipk_array_cas(a, index, has.data, val.data, ipk_call_deadline(call));
 		if (r != -EEXIST)
 			break;
 		r = 0; /* it changed since: has is what it is now */
@@ -266,7 +249,7 @@ static int run_fill(struct ipk_call *call)
 	if (!r)
 		r = one_value(call, &val);
 	if (!r)
-		r = ipk_array_fill(call->handle, from, to - from, val.data, call_deadline(call));
+		r = ipk_array_fill(call->handle, from, to - from, val.data, ipk_call_deadline(call));
 	if (!r)
 		call->done = to - from;
 	ipk_buf_free(&val);

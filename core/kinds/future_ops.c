@@ -29,21 +29,14 @@ static int explain(struct ipk_call *call, int r)
 static int run_set(struct ipk_call *call)
 {
 	struct ipk_future *f = call->handle;
-	struct ipk_item items[2];
 	struct ipk_buf value = {0};
-	int n = call->next(call, items, 2), r;
+	int r = ipk_call_one_value(call, &value);
 
-	if (n <= 0)
-		return n; /* what was loaded had none */
-	r = n > 1 ? 1 : ipk_buf_add(&value, items[0].data, items[0].len);
-	if (!r)
-		r = call->next(call, items, 1);
-	if (r > 0)
-		r = ipk_error_set(&call->err, -E2BIG, "one value is wanted, there are more");
-	if (!r)
+	if (r > 0) { /* 0: what was loaded had none */
 		r = explain(call,
 			    ipk_future_complete(f, IPK_FUT_SET, value.data, value.len, &call->err));
-	call->done = !r;
+		call->done = !r;
+	}
 	ipk_buf_free(&value);
 	return r;
 }

@@ -43,6 +43,21 @@ int ipk_take_over(struct ipk_obj *obj, u64 *lock, ipk_mend_fn *mend, void *arg)
 	return r;
 }
 
+int ipk_call_one_value(struct ipk_call *call, struct ipk_buf *ret)
+{
+	struct ipk_item items[2];
+	int n = call->next(call, items, 2), r;
+
+	if (n <= 0)
+		return n;
+	r = n > 1 ? 1 : ipk_buf_add(ret, items[0].data, items[0].len);
+	if (!r)
+		r = call->next(call, items, 1);
+	if (r > 0)
+		r = ipk_error_set(&call->err, -E2BIG, "one value is wanted, there are more");
+	return r < 0 ? r : 1;
+}
+
 int ipk_no_participant(const struct ipk_object_view *o, u64 owner)
 {
 	struct ipk_participant_info p;

@@ -20,14 +20,20 @@ void *ipk_body(struct ipk_obj *obj, u64 size, u64 *ret_room);
 typedef int ipk_mend_fn(struct ipk_self *me, void *arg, bool died);
 int ipk_take_over(struct ipk_obj *obj, u64 *lock, ipk_mend_fn *mend, void *arg);
 
+/*
+ * The one value that a verb takes, added to ret: 1; 0: none came; an error, also where there are
+ * more.
+ */
+int ipk_call_one_value(struct ipk_call *call, struct ipk_buf *ret);
+
 /* Of owner, a slot + 1 or 0: 1 if there is no such participant, who would give nothing back. */
 int ipk_no_participant(const struct ipk_object_view *o, u64 owner);
 
 /*
  * Likewise of a word that its owner's sweep has to mend: 2 if he does not use the object, so that
  * no sweep comes here. Whoever writes such a word has listed the object before (ipk_use(),
- * ipk_holder_use(), the sweep itself), closing gives back or refuses, and the page of the dead stays
- * as it is until all is mended: at no instruction does such a word name who lists it not.
+ * ipk_holder_use(), the sweep itself), closing gives back or refuses, and the page of the dead
+ * stays as it is until all is mended: at no instruction does such a word name who lists it not.
  */
 int ipk_no_user(const struct ipk_object_view *o, u64 owner);
 

@@ -2,6 +2,7 @@
 /* The verbs of maps. */
 #include <stdlib.h>
 
+#include "kinds/hooks.h"
 #include "kinds/map_ops.h"
 #include "type.h"
 
@@ -85,21 +86,11 @@ static int run_keys(struct ipk_call *call)
 /* The one value that comes with the REF's key. */
 static int one_value(struct ipk_call *call, struct ipk_buf *ret)
 {
-	struct ipk_item items[2];
-	int n = call->next(call, items, 2), r;
+	int r = ipk_call_one_value(call, ret);
 
-	if (n < 0)
-		return n;
-	if (n != 1)
-		return ipk_error_set(&call->err, -E2BIG,
-				     n ? "one value is wanted, there are more"
-				       : "one value is wanted");
-	r = ipk_buf_add(ret, items[0].data, items[0].len);
-	if (r < 0)
-		return r;
-	n = call->next(call, items, 1);
-	return n > 0 ? ipk_error_set(&call->err, -E2BIG, "one value is wanted, there are more")
-		     : n;
+	if (r == 0)
+		return ipk_error_set(&call->err, -E2BIG, "one value is wanted");
+	return r < 0 ? r : 0;
 }
 
 static int differs(struct ipk_call *call, const struct ipk_buf *has)
