@@ -177,7 +177,6 @@ _Static_assert(sizeof(struct ipk_queue_slot) == 64, "one line");
 _Static_assert(offsetof(struct ipk_queue_slot, var.bytes) == 24, "");
 _Static_assert(offsetof(struct ipk_queue_slot, fixed) == 8, "right behind the word");
 _Static_assert(IPK_QUEUE_SLEEPER == IPK_EV_W, "");
-_Static_assert(IPK_QUEUE_LIVE == IPK_OBJ_LIVE, "ipk_queue_none()");
 _Static_assert(IPK_SLOTS_MAX <= IPK_QUEUE_OWN, "");
 
 /* ---- words ----------------------------------------------------------------------------------- */

@@ -155,7 +155,6 @@ _Static_assert(offsetof(struct ipk_ring_body, shut) == 388,
 	       "one word with items: ipk_ring_tx.bell");
 _Static_assert(offsetof(struct ipk_ring_body, space) == 512, "own line");
 _Static_assert(sizeof(struct ipk_ring_body) == 640, "");
-_Static_assert(IPK_RING_LIVE == IPK_OBJ_LIVE, "ipk_ring_idle_at()");
 
 /* ---- geometry -------------------------------------------------------------------------------- */
 

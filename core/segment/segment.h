@@ -240,6 +240,8 @@ static inline struct ipk_self *ipk_use(struct ipk_obj *obj, int *ret_error)
 	return ipk_use_slow(obj, ret_error);
 }
 
+_Static_assert(IPK_FAST_LIVE == IPK_OBJ_LIVE, "ipk_fast_there()");
+
 /* me is what ipk_use() gave: from now on the thread's inline calls may name it themselves. */
 static inline void ipk_fast_note(const struct ipk_obj *obj, const struct ipk_self *me)
 {

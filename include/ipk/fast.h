@@ -68,6 +68,17 @@ ipk_inline uint64_t ipk_fast_self(const struct ipk_fast *f)
 #define ipk_fast_likely(x) __builtin_expect(!!(x), 1)
 
 /*
+ * Is an object with that state in the directory of its segment, and the segment not removed? Of its
+ * header and the segment's, for who lists the object.
+ */
+#define IPK_FAST_LIVE 1
+ipk_inline int ipk_fast_there(const uint64_t *state, const uint32_t *removed)
+{
+	return __atomic_load_n(state, __ATOMIC_RELAXED) == IPK_FAST_LIVE &&
+	       !__atomic_load_n(removed, __ATOMIC_RELAXED);
+}
+
+/*
  * A poll that found nothing: is that all there is to it? 0, once in 32 times: the library, which
  * counts this one, looks whether somebody died who had taken something.
  */

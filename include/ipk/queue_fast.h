@@ -69,8 +69,6 @@ struct ipk_queue_fast {
 	const uint32_t *removed; /* shared: has the segment? */
 };
 
-#define IPK_QUEUE_LIVE 1 /* state of an object that is in the directory */
-
 /* What was taken. */
 struct ipk_queue_taken {
 	uint64_t code;
@@ -146,8 +144,7 @@ ipk_inline int ipk_queue_none(const struct ipk_queue_fast *f, const uint64_t *s,
 	__builtin_prefetch((const char *)s + len);
 	return !(rd & 1) && __atomic_load_n(&b->rd, __ATOMIC_ACQUIRE) == rd &&
 	       __atomic_load_n(&b->shut, __ATOMIC_ACQUIRE) == 0 &&
-	       __atomic_load_n(f->state, __ATOMIC_RELAXED) == IPK_QUEUE_LIVE &&
-	       !__atomic_load_n(f->removed, __ATOMIC_RELAXED);
+	       ipk_fast_there(f->state, f->removed);
 }
 
 /*

@@ -62,6 +62,7 @@
 #include <sys/uio.h>
 
 #include "ipk/error.h"
+#include "ipk/fast.h"
 #include "ipk/segment.h"
 
 #ifdef __cplusplus
@@ -237,8 +238,6 @@ struct ipk_ring {
 /* Where the length is known the copy is a move or two: only when it is inlined. */
 #define IPK_RING_INLINE static inline __attribute__((always_inline))
 
-#define IPK_RING_LIVE 1 /* state of an object that is in the directory */
-
 #define IPK_RING_AHEAD 1024 /* bytes that lines are fetched for writing before they are needed */
 #define IPK_RING_ENOUGH 2048 /* bytes that a consumer reads without looking for more */
 
@@ -384,8 +383,7 @@ IPK_RING_INLINE bool ipk_ring_idle_at(struct ipk_ring_rx *c, uint64_t now)
 {
 	if (c->flow || now - c->last > 1 ||
 	    __atomic_load_n(c->bell_items, __ATOMIC_RELAXED) & IPK_RING_SHUT ||
-	    __atomic_load_n(c->state, __ATOMIC_RELAXED) != IPK_RING_LIVE ||
-	    __atomic_load_n(c->removed, __ATOMIC_RELAXED))
+	    !ipk_fast_there(c->state, c->removed))
 		return false;
 	if (IPK_RING_UNLIKELY(c->last != now))
 		c->last = now;
