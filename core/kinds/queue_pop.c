@@ -130,11 +130,11 @@ static int take_wait(struct ipk_queue *q, struct ipk_self *me, queue_attempt *at
 
 	if (!queue_again(r))
 		return r;
-	if (deadline == IPK_NOWAIT && ipk_poll_sweep(me)) /* who had taken something may be dead */
+	if (deadline != IPK_NOWAIT)
+		return ipk_queue_wait(q, me, &q->b->items, deadline, attempt, arg);
+	if (ipk_poll_sweep(me)) /* who had taken something may be dead */
 		r = attempt(q, me, arg);
-	if (deadline == IPK_NOWAIT)
-		return queue_again(r) ? take_nothing(q) : r;
-	return ipk_queue_wait(q, me, &q->b->items, deadline, attempt, arg);
+	return queue_again(r) ? take_nothing(q) : r;
 }
 
 int ipk_queue_pop_many(struct ipk_queue *q, void *buf, size_t size,

@@ -49,13 +49,14 @@ static IPK_TLS struct {
 	u32 skip; /* short sleeps until the next lesson */
 } spin_state;
 
+static i64 later(i64 now, i64 ns)
+{
+	return ns > IPK_FOREVER - now ? IPK_FOREVER : now + ns;
+}
+
 int64_t ipk_deadline(int64_t ns)
 {
-	i64 now = ipk_now();
-
-	if (ns <= 0)
-		return now;
-	return ns > IPK_FOREVER - now ? IPK_FOREVER : now + ns;
+	return later(ipk_now(), ns > 0 ? ns : 0);
 }
 
 void ipk_thread_cancel_word(uint32_t *word)
@@ -201,8 +202,7 @@ static int wait_first(struct ipk_self *me, struct ipk_waiter *w, i64 now, i64 de
 static int wait_all(struct ipk_self *me, struct ipk_waiter *w, i64 now, i64 deadline)
 {
 	struct ipk_futex_word words[IPK_FUTEX_MANY];
-	i64 slice = w->slices ? SLICE : ipk_wait_backstop;
-	i64 end = slice > IPK_FOREVER - now ? IPK_FOREVER : now + slice;
+	i64 end = later(now, w->slices ? SLICE : ipk_wait_backstop);
 	u32 n = 0;
 
 	for (u32 i = 0; i < w->n; i++)
