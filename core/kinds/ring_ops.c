@@ -377,15 +377,16 @@ const struct ipk_kind ipk_kind_ring = {
 	.summary = "messages in order from one producer or many to one consumer",
 	.text = "A bounded ring of messages, each of any length up to nearly the capacity, or of "
 		"a fixed type side by side, or, with --stream, of bytes without boundaries (of "
-		"lines their newlines too are left out, unless --raw is given). There is one consumer and, without --producers many, one producer: who pushes "
-		"while another process does, or pops while another does, is refused and told who "
-		"that is; the place of one that died goes to the next. A producer that dies "
-		"leaves its message wholly or not at all. What a consumer had looked at and not "
-		"taken for good when it died is delivered again, marked as redelivered. With "
-		"--checksum a message that was changed in the memory, or in the file, is "
-		"reported and dropped. cap and used count bytes; a message of a variable type "
-		"takes 8 more than it has, rounded up to 8. close lets nothing more in: the "
-		"consumer gets what is there, and then the end.",
+		"lines their newlines too are left out, unless --raw is given). There is one "
+		"consumer and, without --producers many, one producer: who pushes while another "
+		"process does, or pops while another does, is refused and told who that is; the "
+		"place of one that died goes to the next. A producer that dies leaves its "
+		"message wholly or not at all. What a consumer had looked at and not taken for "
+		"good when it died is delivered again, marked as redelivered. With --checksum a "
+		"message that was changed in the memory, or in the file, is reported and "
+		"dropped. cap and used count bytes; a message of a variable type takes 8 more "
+		"than it has, rounded up to 8. close lets nothing more in: the consumer gets "
+		"what is there, and then the end.",
 	.type = "str",
 	.flags = IPK_KIND_INDEXED | IPK_KIND_PUSH | IPK_KIND_LOG,
 	.params = params,

@@ -56,9 +56,8 @@ load common
 	fails 7 ipcctl fsck ./junk.ipk
 }
 
-@test "gc clears what a killed process left, and nothing else" {
+a_lease_dies() { # of the queue S/q, made for it
 	ipcctl new -P S/q queue
-	ipcctl new T
 	ipcctl push S/q a
 	background ipcctl lease S/q -- sleep 1000
 	until_true ipcctl wait S/q --for 'leased=1' -t 60s
@@ -66,6 +65,11 @@ load common
 	kill -9 "$pid"
 	wait "$pid" || true
 	until_true ipcctl wait S --for 'dead>0' -t 60s
+}
+
+@test "gc clears what a killed process left, and nothing else" {
+	ipcctl new T
+	a_lease_dies
 	ipcctl gc --dry-run | grep -q "S: would clear what $pid"
 	[ "$(field S dead)" -gt 0 ]
 	ipcctl gc | grep -q "S: cleared what $pid"
@@ -77,14 +81,7 @@ T' ipcctl ls -o NAME --noheadings
 
 @test "gc says what it cannot clear" {
 	local at
-	ipcctl new -P S/q queue
-	ipcctl push S/q a
-	background ipcctl lease S/q -- sleep 1000
-	until_true ipcctl wait S/q --for 'leased=1' -t 60s
-	child_of "$pid"
-	kill -9 "$pid"
-	wait "$pid" || true
-	until_true ipcctl wait S --for 'dead>0' -t 60s
+	a_lease_dies
 	at=$(grep -abo iobj "$IPK_DIR/S.ipk" | head -n 1) # the object's kind follows: one that nobody knows
 	printf '\143' | dd of="$IPK_DIR/S.ipk" bs=1 seek=$((${at%%:*} + 4)) conv=notrunc status=none
 	run -1 ipcctl gc
